@@ -1,0 +1,131 @@
+//! A message put together from the payloads of its frames, under its limits (RFC 6455 §5.4).
+
+use bytes::{BufMut, Bytes, BytesMut, buf::Limit as LimitedBuf};
+
+use crate::{
+    Delivery, Limit, Limits, Message, MessageType, ProtocolError, Text, utf8::Utf8Validator,
+};
+
+/// A message under way. Takes memory as bytes arrive, never by what a header declares.
+#[derive(Debug)]
+pub(super) struct Assembler {
+    message_type: MessageType,
+    /// Payload that was not delivered yet.
+    data: BytesMut,
+    /// Bytes of `data` that are unmasked and validated; the rest was read straight into it.
+    processed: usize,
+    utf8: Utf8Validator,
+    /// Bytes that the headers so far declared.
+    size: u64,
+    fragments: u32,
+}
+
+impl Assembler {
+    pub(super) fn new(message_type: MessageType) -> Self {
+        Self {
+            message_type,
+            data: BytesMut::new(),
+            processed: 0,
+            utf8: Utf8Validator::default(),
+            size: 0,
+            fragments: 0,
+        }
+    }
+
+    /// Counts a further frame. What is delivered as it arrives is kept nowhere, so has no limits.
+    pub(super) fn begin_frame(
+        &mut self,
+        payload_len: u64,
+        limits: &Limits,
+        delivery: Delivery,
+    ) -> Result<(), ProtocolError> {
+        if delivery == Delivery::Fragments {
+            return Ok(());
+        }
+        // Neither sum can overflow: both terms are bounded by limits seen before.
+        self.fragments += 1;
+        if self.fragments > limits.max_fragments {
+            return Err(ProtocolError::LimitExceeded(Limit::Fragments(limits.max_fragments)));
+        }
+        if payload_len > limits.max_frame_size {
+            return Err(ProtocolError::LimitExceeded(Limit::FrameSize(limits.max_frame_size)));
+        }
+        self.size = self.size.saturating_add(payload_len);
+        if self.size > limits.max_message_size {
+            return Err(ProtocolError::LimitExceeded(Limit::MessageSize(limits.max_message_size)));
+        }
+        Ok(())
+    }
+
+    /// Space behind the payload, for a read of up to `remaining` bytes.
+    pub(super) fn space(&mut self, remaining: usize) -> LimitedBuf<&mut BytesMut> {
+        self.grow(1, remaining);
+        let space = self.data.capacity() - self.data.len();
+        (&mut self.data).limit(space.min(remaining))
+    }
+
+    /// What was read into [`Self::space`] and is still masked.
+    pub(super) fn unprocessed(&mut self) -> &mut [u8] {
+        &mut self.data[self.processed..]
+    }
+
+    /// Takes a further piece, unmasked, behind what [`Self::unprocessed`] gave to unmask.
+    ///
+    /// Gives the message where it ends, or with [`Delivery::Fragments`] the part that is there.
+    /// `remaining` is what the frame still lacks behind the piece.
+    pub(super) fn push(
+        &mut self,
+        piece: &[u8],
+        remaining: u64,
+        fin: bool,
+        delivery: Delivery,
+    ) -> Result<Option<Message>, ProtocolError> {
+        let text = self.message_type == MessageType::Text;
+        if text && self.processed < self.data.len() {
+            self.utf8.push(&self.data[self.processed..]).map_err(|_| ProtocolError::TextNotUtf8)?;
+        }
+        if text {
+            if fin { self.utf8.finish(piece) } else { self.utf8.push(piece) }
+                .map_err(|_| ProtocolError::TextNotUtf8)?;
+        }
+        if fin && self.data.is_empty() {
+            return Ok(Some(self.message(Bytes::copy_from_slice(piece))));
+        }
+        if !piece.is_empty() {
+            self.grow(piece.len(), usize::try_from(remaining).unwrap_or(usize::MAX));
+            self.data.extend_from_slice(piece);
+        }
+        self.processed = self.data.len();
+        if fin {
+            let whole = std::mem::take(&mut self.data).freeze();
+            return Ok(Some(self.message(whole)));
+        }
+        let deliverable = self.data.len() - self.utf8.cut_len();
+        if delivery == Delivery::Messages || deliverable == 0 {
+            return Ok(None);
+        }
+        let cut = self.data.split_off(deliverable);
+        let part = std::mem::replace(&mut self.data, BytesMut::from(&cut[..])).freeze();
+        self.processed = self.data.len();
+        Ok(Some(self.message(part)))
+    }
+
+    fn message(&self, payload: Bytes) -> Message {
+        match self.message_type {
+            MessageType::Text => Message::Text(Text::from_validated(payload)),
+            MessageType::Binary => Message::Binary(payload),
+        }
+    }
+
+    /// Makes room for `needed` bytes, and for as many again as are there already, but not for more
+    /// than the frame still lacks.
+    fn grow(&mut self, needed: usize, remaining: usize) {
+        if self.data.capacity() - self.data.len() < needed {
+            let ahead = self.data.len().max(SPACE_MIN).min(remaining);
+            self.data.reserve(needed.max(ahead));
+        }
+    }
+}
+
+/// The least space that is worth a read of its own, in bytes.
+pub(super) const SPACE_MIN: usize = 64 * 1024;

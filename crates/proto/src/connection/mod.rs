@@ -1,0 +1,481 @@
+//! One connection after its opening handshake, as a state machine without I/O (RFC 6455 §5 to §7).
+
+mod assembler;
+mod event;
+mod heartbeat;
+mod input;
+mod outgoing;
+mod receive;
+mod send;
+mod state;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::{Buf, BytesMut, buf::Limit};
+
+pub use self::{
+    event::{Cause, Closed, Event, Timer},
+    input::Input,
+    state::State,
+};
+use self::{
+    heartbeat::{Heartbeat, Verdict},
+    receive::{Receive, Received},
+    send::Send,
+    state::Step,
+};
+use crate::{
+    Close, CloseCode, CloseReason, Config, Fragment, MaskingKeys, Message, ProtocolError,
+    SendError, Side, extension::ReservedBits,
+};
+
+/// One WebSocket connection after its opening handshake: all of the protocol, and no I/O.
+///
+/// Methods come in four kinds:
+/// - **commands** ([`send`](Self::send), [`send_fragment`](Self::send_fragment),
+///   [`ping`](Self::ping), [`close`](Self::close), [`fail`](Self::fail)): what the caller wants;
+/// - **handlers** (`handle_*`): what happened outside;
+/// - **polls** (`poll_*`): what the caller is to do next;
+/// - **getters**, which change nothing.
+///
+/// **After any command or handler, poll events and transmits until both are `None`.** Then wait for
+/// bytes, for room in the transport, for the caller's own wishes, or for the instant that
+/// [`poll_timeout`](Self::poll_timeout) names.
+///
+/// The events of one input come out one at a time: a caller that stops polling keeps the rest of its
+/// input and stops reading, and the transport's flow control holds the peer back.
+pub struct Connection {
+    config: Arc<Config>,
+    side: Side,
+    state: State,
+    receive: Receive,
+    send: Send,
+    heartbeat: Heartbeat,
+    /// What the last event obliges us to do before the next one.
+    owed: Option<Owed>,
+    /// Set once nothing more is to be read as frames: a Close frame arrived, or the connection
+    /// failed.
+    deaf: bool,
+    closing: Closing,
+    /// When a message last passed, in either direction.
+    active: Instant,
+}
+
+/// An obligation that the caller's answer to an event may precede.
+#[derive(Clone, Copy, Debug)]
+enum Owed {
+    AnswerClose,
+    Fail(ProtocolError),
+}
+
+/// What is known of the end.
+#[derive(Debug, Default)]
+struct Closing {
+    sent: Option<Close>,
+    received: Option<Close>,
+    peer_first: bool,
+    /// The cause, where it is known before the end.
+    cause: Option<Cause>,
+    /// When patience with the closing handshake ends.
+    deadline: Option<Instant>,
+    /// Whether the caller was told to end its direction of the transport.
+    fin_told: bool,
+    /// Whether the peer ended its direction of the transport.
+    peer_fin: bool,
+    /// The end, until the caller was told of it.
+    closed: Option<Closed>,
+}
+
+/// What the transport is to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transmit {
+    /// Write from [`Connection::outgoing`], and say with [`Connection::handle_written`] how much.
+    Bytes,
+    /// Flush, then end our direction: TCP FIN, TLS `close_notify`, HTTP/2 `END_STREAM`. Said once.
+    Fin,
+}
+
+impl Connection {
+    /// The client's end. It masks what it sends, so it needs `keys` (§5.3).
+    pub fn client(config: Arc<Config>, keys: Box<dyn MaskingKeys>, now: Instant) -> Self {
+        Self::new(Side::Client, config, Some(keys), now)
+    }
+
+    /// The server's end.
+    pub fn server(config: Arc<Config>, now: Instant) -> Self {
+        Self::new(Side::Server, config, None, now)
+    }
+
+    fn new(
+        side: Side,
+        config: Arc<Config>,
+        keys: Option<Box<dyn MaskingKeys>>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            side,
+            state: State::Open,
+            receive: Receive::new(side, config.limits, config.delivery, ReservedBits::NONE),
+            send: Send::new(keys, config.fragment_size),
+            heartbeat: Heartbeat::new(config.keepalive, now),
+            owed: None,
+            deaf: false,
+            closing: Closing::default(),
+            active: now,
+            config,
+        }
+    }
+
+    /// Queues a message (§6.1).
+    ///
+    /// [`SendError::Full`] if it would take the queue beyond
+    /// [`Limits::max_buffered_amount`](crate::Limits::max_buffered_amount).
+    pub fn send(&mut self, message: Message, now: Instant) -> Result<(), SendError> {
+        self.check_send(message).and_then(|message| self.send.message(message))?;
+        self.active = now;
+        Ok(())
+    }
+
+    /// Queues a fragment of a message (§5.4). Control frames may still pass between fragments; other
+    /// messages may not.
+    ///
+    /// The first fragment decides the message's type; the parts of a text are each valid UTF-8.
+    pub fn send_fragment(&mut self, fragment: Fragment, now: Instant) -> Result<(), SendError> {
+        let part = self.check_send(fragment.part)?;
+        self.send.fragment(Fragment { part, fin: fragment.fin })?;
+        self.active = now;
+        Ok(())
+    }
+
+    fn check_send(&self, message: Message) -> Result<Message, SendError> {
+        if !self.state.may_send() {
+            return Err(SendError::Closed(message));
+        }
+        let queued = self.send.outgoing.remaining();
+        if queued > 0
+            && queued.saturating_add(message.len()) > self.config.limits.max_buffered_amount
+        {
+            return Err(SendError::Full(message));
+        }
+        Ok(message)
+    }
+
+    /// Queues a Ping (§5.5.2) and gives its number, which [`Event::Pong`] repeats.
+    ///
+    /// `None` if the connection is closing, or if 64 Pings wait for their Pongs.
+    pub fn ping(&mut self, now: Instant) -> Option<u64> {
+        if self.state != State::Open {
+            return None;
+        }
+        let number = self.heartbeat.start_ping(now)?;
+        self.send.ping(number);
+        Some(number)
+    }
+
+    /// Starts the closing handshake behind all that is queued (§7.1.2). Does nothing if our Close
+    /// frame was sent already.
+    ///
+    /// A code that may not be on the wire (§7.4) is replaced by 1000, and [`Close::EMPTY`] stays
+    /// empty. The peer's messages still arrive until its Close frame does.
+    pub fn close(&mut self, close: Close, now: Instant) {
+        if matches!(self.owed, Some(Owed::AnswerClose)) {
+            self.owed = None;
+        }
+        self.send_close(close, now);
+    }
+
+    /// Fails the connection (§7.1.7): sends the Close frame, reads no more, and ends.
+    pub fn fail(&mut self, close: Close, now: Instant) {
+        self.owed = None;
+        self.closing.cause.get_or_insert(Cause::Failed);
+        self.deaf = true;
+        self.send_close(close, now);
+    }
+
+    fn send_close(&mut self, mut close: Close, now: Instant) {
+        let Some(next) = self.state.after(Step::SendClose) else { return };
+        self.state = next;
+        if close.code != CloseCode::NO_STATUS_RCVD && !close.code.may_be_sent() {
+            close.code = CloseCode::NORMAL_CLOSURE;
+        }
+        self.send.close(&close);
+        self.closing.sent = Some(close);
+        self.closing.deadline = Some(now + self.config.close_timeout);
+    }
+
+    /// The peer ended its direction of the transport.
+    pub fn handle_eof(&mut self, now: Instant) {
+        self.closing.peer_fin = true;
+        // The reading direction alone has ended: a Close frame that is owed can still go out.
+        self.settle(now);
+        let answered = self.state == State::CloseExchanged && !self.send.outgoing.has_remaining();
+        if self.state != State::CloseExchanged && !self.deaf || answered || self.closing.fin_told {
+            self.finish();
+        }
+    }
+
+    /// The transport is gone: a read or a write failed.
+    pub fn handle_lost(&mut self) {
+        self.finish();
+    }
+
+    /// The transport took `count` bytes of [`Self::outgoing`].
+    ///
+    /// # Panics
+    ///
+    /// If `count` is more than what was queued.
+    pub fn handle_written(&mut self, count: usize, now: Instant) {
+        let before = self.send.outgoing.written();
+        self.send.written(count);
+        self.heartbeat.on_written(before, now);
+        if self.closing.cause.is_none()
+            && let Some(deadline) = &mut self.closing.deadline
+            && count > 0
+        {
+            *deadline = now + self.config.close_timeout;
+        }
+    }
+
+    /// The instant that [`Self::poll_timeout`] named has come, or an earlier one.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.closing.deadline.is_some_and(|deadline| deadline <= now) {
+            if self.state != State::CloseExchanged {
+                self.closing.cause.get_or_insert(Cause::TimedOut(Timer::Close));
+            }
+            self.finish();
+            return;
+        }
+        if self.state != State::Open {
+            return;
+        }
+        match self.heartbeat.on_time(now) {
+            Verdict::Nothing => {}
+            Verdict::SendPing => {
+                if let Some(number) = self.heartbeat.start_ping(now) {
+                    self.send.ping(number);
+                }
+                self.heartbeat.await_answer(self.send.outgoing.end(), now);
+            }
+            Verdict::TimedOut => {
+                self.closing.cause = Some(Cause::TimedOut(Timer::Keepalive));
+                self.finish();
+                return;
+            }
+        }
+        if self.idle_deadline().is_some_and(|deadline| deadline <= now) {
+            let reason = CloseReason::truncated("idle for too long");
+            self.close(Close::new(CloseCode::GOING_AWAY, reason), now);
+        }
+    }
+
+    /// The caller stops reading from the transport, or reads again. While it does not read, the
+    /// peer's silence is nobody's fault.
+    pub fn handle_reading(&mut self, reading: bool, now: Instant) {
+        self.heartbeat.set_reading(reading, now);
+    }
+
+    /// Takes at most one event out of `input`, in place.
+    ///
+    /// `None` means that the input is used up and kept where it is unfinished: whatever the
+    /// pieces in which the bytes arrive, the events are the same.
+    #[must_use]
+    pub fn poll_event(&mut self, input: &mut Input<'_>, now: Instant) -> Option<Event> {
+        if !input.is_empty() {
+            self.heartbeat.on_received(now);
+        }
+        self.settle(now);
+        if let Some(closed) = self.closing.closed.take() {
+            return Some(Event::Closed(closed));
+        }
+        if self.deaf {
+            input.take_all();
+            return None;
+        }
+        let event = match self.receive.next(input) {
+            Ok(received) => self.receive(received?, now),
+            Err(error) => {
+                self.deaf = true;
+                self.owed = Some(Owed::Fail(error));
+                Event::Violation(error)
+            }
+        };
+        if self.deaf {
+            input.take_all();
+        }
+        Some(event)
+    }
+
+    /// Does what the last event obliges us to.
+    fn settle(&mut self, now: Instant) {
+        match self.owed.take() {
+            None => {}
+            Some(Owed::AnswerClose) => {
+                // §5.5.1: an endpoint typically echoes the status code.
+                let code =
+                    self.closing.received.as_ref().map_or(CloseCode::NO_STATUS_RCVD, |it| it.code);
+                self.send_close(code.into(), now);
+            }
+            Some(Owed::Fail(error)) => {
+                self.closing.cause = Some(Cause::Violation(error));
+                let reason = CloseReason::truncated(&error.to_string());
+                self.fail(Close::new(error.close_code(), reason), now);
+            }
+        }
+    }
+
+    fn receive(&mut self, received: Received, now: Instant) -> Event {
+        match received {
+            Received::Message(message) => {
+                self.active = now;
+                Event::Message(message)
+            }
+            Received::Fragment(fragment) => {
+                self.active = now;
+                Event::Fragment(fragment)
+            }
+            Received::Ping(payload) => {
+                if self.state.may_send() {
+                    self.send.pong(&payload);
+                }
+                Event::Ping(payload)
+            }
+            Received::Pong(payload) => {
+                let answers = self.heartbeat.on_pong(&payload, now);
+                Event::Pong { payload, answers }
+            }
+            Received::Close(close) => {
+                self.deaf = true;
+                self.closing.peer_first = self.closing.sent.is_none();
+                self.closing.received = Some(close.clone());
+                self.state = self.state.after(Step::ReceiveClose).expect("deaf after the first");
+                if self.state == State::CloseReceived {
+                    self.owed = Some(Owed::AnswerClose);
+                    self.closing.deadline = Some(now + self.config.close_timeout);
+                }
+                Event::CloseReceived(close)
+            }
+        }
+    }
+
+    /// Says what the transport is to do next; `None` if nothing.
+    #[must_use]
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        if self.state == State::Closed {
+            return None;
+        }
+        if self.send.outgoing.has_remaining() {
+            return Some(Transmit::Bytes);
+        }
+        // §7.1.1: the server closes the transport first; the client waits for that, unless it
+        // fails the connection.
+        let exchanged = self.state == State::CloseExchanged && self.side == Side::Server;
+        let failed = self.closing.cause.is_some() && !self.state.may_send();
+        let answered_half = self.state == State::CloseExchanged && self.closing.peer_fin;
+        if !(exchanged || failed || answered_half) || self.closing.fin_told {
+            return None;
+        }
+        self.closing.fin_told = true;
+        if self.closing.peer_fin {
+            self.finish();
+        }
+        Some(Transmit::Fin)
+    }
+
+    /// The encoded bytes to write, for [`Transmit::Bytes`]: payloads are lent, not copied, so write
+    /// them with [`Buf::chunks_vectored`]. Say what was written with [`Self::handle_written`].
+    pub fn outgoing(&self) -> &(impl Buf + use<>) {
+        &self.send.outgoing
+    }
+
+    /// The instant at which to call [`Self::handle_timeout`]; `None` if nothing waits for time.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let open = self.state == State::Open;
+        let heartbeat = self.heartbeat.deadline().filter(|_| open);
+        let idle = self.idle_deadline().filter(|_| open);
+        let closing = self.closing.deadline.filter(|_| self.state != State::Closed);
+        [heartbeat, idle, closing].into_iter().flatten().min()
+    }
+
+    fn idle_deadline(&self) -> Option<Instant> {
+        self.config.idle_timeout.map(|timeout| self.active + timeout)
+    }
+
+    /// Space to read payload into without a further copy, while a large one is under way.
+    ///
+    /// Fill it by one read from the transport, then poll events with an empty input. With bytes
+    /// still in hand, parse these first.
+    pub fn payload_space(&mut self) -> Option<Limit<&mut BytesMut>> {
+        if self.deaf { None } else { self.receive.payload_space() }
+    }
+
+    /// The transport is over, one way or another.
+    fn finish(&mut self) {
+        let Some(closed) = self.state.after(Step::CloseTransport) else { return };
+        let exchanged = self.state == State::CloseExchanged && !self.send.outgoing.has_remaining();
+        let natural = if exchanged { Cause::Clean } else { Cause::Lost };
+        self.state = closed;
+        self.owed = None;
+        self.deaf = true;
+        self.send.outgoing.clear();
+        self.closing.deadline = None;
+        self.closing.closed = Some(Closed {
+            sent: self.closing.sent.take(),
+            received: self.closing.received.take(),
+            peer_first: self.closing.peer_first,
+            cause: self.closing.cause.unwrap_or(natural),
+        });
+    }
+
+    /// Which end this is.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Where the closing handshake stands.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Whether the next [`poll_event`](Self::poll_event) will queue a Close frame: the answer to the
+    /// peer's, or the one that fails the connection.
+    pub fn owes_close(&self) -> bool {
+        self.owed.is_some()
+    }
+
+    /// Whether more bytes can change anything. After a Close frame, or a violation, what arrives is
+    /// thrown away.
+    pub fn is_reading(&self) -> bool {
+        !self.deaf
+    }
+
+    /// Bytes queued and not yet handed to the transport, frame headers included.
+    pub fn buffered_amount(&self) -> usize {
+        self.send.outgoing.remaining()
+    }
+
+    /// The latest round-trip time; `None` before the first Pong.
+    pub fn latency(&self) -> Option<Duration> {
+        self.heartbeat.latency()
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("side", &self.side)
+            .field("state", &self.state)
+            .field("buffered_amount", &self.buffered_amount())
+            .finish_non_exhaustive()
+    }
+}
