@@ -9,20 +9,25 @@ mod connection;
 mod error;
 mod extension;
 mod frame;
+pub mod handshake;
 mod message;
 mod side;
 mod text;
+mod uri;
 mod utf8;
 
 pub use self::{
     config::{Config, Delivery, Keepalive, Limits},
     connection::{Cause, Closed, Connection, Event, Input, State, Timer, Transmit},
     error::{Limit, ProtocolError, SendError},
+    extension::{Extension, InvalidExtension},
     frame::{
         Close, CloseCode, CloseReason, ControlPayload, ControlPayloadTooLong, FrameHeader,
         InvalidCloseReason, MaskingKey, MaskingKeys, Opcode,
     },
+    handshake::{Agreement, Subprotocol},
     message::{Fragment, Message, MessageType},
     side::Side,
     text::Text,
+    uri::{UriError, WsUri},
 };

@@ -1,5 +1,7 @@
-//! Extensions (RFC 6455 §9): which owns which reserved bit.
+//! Extensions (RFC 6455 §9): how they are named and agreed on, and which owns which reserved bit.
 
+mod params;
 mod reserved;
 
-pub(crate) use self::reserved::ReservedBits;
+pub use self::params::{Extension, InvalidExtension};
+pub(crate) use self::{params::from_lines, reserved::ReservedBits};

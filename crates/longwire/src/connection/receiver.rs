@@ -1,0 +1,261 @@
+//! The receiving handle.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    mem,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::BytesMut;
+use longwire_proto::{Close, CloseCode, Closed, Fragment, Limit, Message, MessageType, ProtocolError, Text};
+
+use super::{
+    queues::{Inbound, Queues},
+    reader::MessageReader,
+};
+use crate::Error;
+
+/// The half of a [`WebSocket`](crate::WebSocket) that receives.
+///
+/// Dropping it leaves the connection open while a [`Sender`](crate::Sender) lives: further messages
+/// are then thrown away, while Pings are answered and the closing handshake is finished as before.
+#[derive(Debug)]
+pub struct Receiver {
+    queues: Arc<Queues>,
+    /// Messages taken from the inbox and not given out: their lock is paid for once a turn.
+    batch: VecDeque<Inbound>,
+    /// A message that arrives in parts and that [`Self::recv`] puts together.
+    partial: Option<Partial>,
+    /// Whether the rest of a message is to be thrown away, since its reader was dropped.
+    skipping: bool,
+    /// Whether the stream gave its error, and so is over.
+    failed: bool,
+}
+
+/// Parts of a message under way.
+#[derive(Debug)]
+struct Partial {
+    message_type: MessageType,
+    data: BytesMut,
+}
+
+impl Receiver {
+    pub(super) fn new(queues: Arc<Queues>) -> Self {
+        Self { queues, batch: VecDeque::new(), partial: None, skipping: false, failed: false }
+    }
+
+    /// Receives the next message. `Ok(None)` once the connection closed cleanly.
+    ///
+    /// Messages that arrived before the end are given out before it. With
+    /// [`Delivery::Fragments`](crate::Delivery::Fragments) the parts are put together here, up to
+    /// [`Limits::max_message_size`](crate::Limits::max_message_size): beyond it the connection is
+    /// failed with 1009.
+    ///
+    /// # Errors
+    ///
+    /// If the connection ended any other way; again at each further call.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: no message is lost when its future is dropped.
+    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Receives the next message as a reader, which gives its payload in the pieces that are there.
+    /// `Ok(None)` once the connection closed cleanly.
+    ///
+    /// With [`Delivery::Fragments`](crate::Delivery::Fragments) a message of any size passes in
+    /// constant memory; by default it has arrived whole, under its limits.
+    ///
+    /// # Errors
+    ///
+    /// If the connection ended without a clean close.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe. A reader that is dropped early throws the rest of its message
+    /// away.
+    pub async fn recv_reader(&mut self) -> Result<Option<MessageReader<'_>>, Error> {
+        let first = poll_fn(|cx| self.poll_part(cx)).await?;
+        Ok(first.map(|first| MessageReader::new(self, first)))
+    }
+
+    /// [`Self::recv`], for those who write futures by hand.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        loop {
+            if !self.skipping
+                && self.partial.is_none()
+                && let Some(Inbound::Message(_)) = self.batch.front()
+                && let Some(Inbound::Message(message)) = self.batch.pop_front()
+            {
+                return Poll::Ready(Ok(Some(message)));
+            }
+            let Some(fragment) = ready!(self.poll_part(cx))? else {
+                return Poll::Ready(if self.partial.is_some() { Err(self.cut()) } else { Ok(None) });
+            };
+            if let Some(message) = self.assemble(fragment) {
+                return Poll::Ready(Ok(Some(message)));
+            }
+        }
+    }
+
+    /// The next part of a message, which is a whole one by default. `Ok(None)` at a clean end.
+    pub(super) fn poll_part(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Fragment>, Error>> {
+        loop {
+            let Some(inbound) = self.batch.pop_front() else {
+                if ready!(self.poll_batch(cx))? {
+                    continue;
+                }
+                return Poll::Ready(Ok(None));
+            };
+            let fragment = match inbound {
+                Inbound::Message(part) => Fragment { part, fin: true },
+                Inbound::Fragment(fragment) => fragment,
+            };
+            if self.skipping {
+                self.skipping = !fragment.fin;
+                continue;
+            }
+            return Poll::Ready(Ok(Some(fragment)));
+        }
+    }
+
+    /// Waits until there is something in `batch`: `true`. `false` at a clean end.
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        let mut state = self.queues.lock();
+        if !state.inbox.is_empty() {
+            // A large message is taken alone, so that no more of them are read ahead meanwhile.
+            if state.inbox_bytes <= BATCH_BYTES_MAX {
+                mem::swap(&mut state.inbox, &mut self.batch);
+                state.inbox_bytes = 0;
+            } else if let Some(inbound) = state.inbox.pop_front() {
+                state.inbox_bytes -= inbound.len();
+                self.batch.push_back(inbound);
+            }
+            state.busy = true;
+            let paused = mem::take(&mut state.paused);
+            drop(state);
+            if paused {
+                self.queues.notify_task();
+            }
+            return Poll::Ready(Ok(true));
+        }
+        if let Some(end) = &state.end {
+            if end.closed.is_clean() {
+                return Poll::Ready(Ok(false));
+            }
+            return Poll::Ready(Err(Error(end.clone())));
+        }
+        match &mut state.receiver {
+            Some(receiver) => receiver.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        if state.inbox.capacity() > 0 {
+            state.inbox = VecDeque::new();
+        }
+        let was_busy = mem::take(&mut state.busy);
+        let notify = was_busy && state.held;
+        drop(state);
+        if self.batch.capacity() > 0 {
+            self.batch = VecDeque::new();
+        }
+        if notify {
+            self.queues.notify_task();
+        }
+        Poll::Pending
+    }
+
+    /// Puts a part behind those before it. Gives the message where it ends.
+    fn assemble(&mut self, fragment: Fragment) -> Option<Message> {
+        let Fragment { part, fin } = fragment;
+        if fin && self.partial.is_none() {
+            return Some(part);
+        }
+        let max = self.queues.config.limits.max_message_size;
+        let partial = self.partial.get_or_insert_with(|| Partial {
+            message_type: part.message_type(),
+            data: BytesMut::new(),
+        });
+        if (partial.data.len() + part.len()) as u64 > max {
+            let error = ProtocolError::LimitExceeded(Limit::MessageSize(max));
+            let reason = longwire_proto::CloseReason::truncated(&error.to_string());
+            self.queues.fail(Close::new(CloseCode::MESSAGE_TOO_BIG, reason));
+            self.partial = None;
+            self.skipping = !fin;
+            return None;
+        }
+        partial.data.extend_from_slice(part.as_bytes());
+        if !fin {
+            return None;
+        }
+        let Partial { message_type, data } = self.partial.take()?;
+        Some(match message_type {
+            MessageType::Binary => Message::Binary(data.freeze()),
+            MessageType::Text => {
+                Message::Text(Text::try_from(data.freeze()).expect("the parts of a text are UTF-8"))
+            }
+        })
+    }
+
+    /// Throws away all that arrives from now on, and what waits.
+    pub(super) fn discard(&mut self) {
+        self.batch = VecDeque::new();
+        let mut state = self.queues.lock();
+        state.receiver_gone = true;
+        drop(state);
+        self.queues.notify_task();
+    }
+
+    /// Throws away what follows of the message under way.
+    pub(super) fn skip(&mut self) {
+        self.skipping = true;
+    }
+
+    /// The error of a message that the connection's end cut.
+    pub(super) fn cut(&self) -> Error {
+        let state = self.queues.lock();
+        Error(state.end.clone().expect("seen to have ended"))
+    }
+
+    /// How the connection ended; `None` while it has not.
+    pub fn closed(&self) -> Option<Closed> {
+        self.queues.lock().end.as_ref().map(|end| end.closed.clone())
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.queues.handle_dropped(|state| {
+            state.receiver_gone = true;
+            state.inbox = VecDeque::new();
+            state.inbox_bytes = 0;
+        });
+    }
+}
+
+impl futures_core::Stream for Receiver {
+    type Item = Result<Message, Error>;
+
+    /// The messages, then at most one error, then `None`.
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Message, Error>>> {
+        let this = self.get_mut();
+        if this.failed {
+            return Poll::Ready(None);
+        }
+        let result = ready!(this.poll_recv(cx)).transpose();
+        this.failed = matches!(result, Some(Err(_)));
+        Poll::Ready(result)
+    }
+}
+
+/// Bytes of payload up to which all that waits is taken at once.
+const BATCH_BYTES_MAX: usize = 64 * 1024;

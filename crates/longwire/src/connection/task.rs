@@ -1,0 +1,594 @@
+//! The task that owns a connection's transport: it reads, writes, keeps time, and ends the
+//! connection, whatever the application awaits.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    io::{self, IoSlice},
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Buf;
+use longwire_proto::{
+    Closed, Connection, Event, Fragment, Input, SendError, State as ClosingState, Transmit,
+};
+use pin_project_lite::pin_project;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::oneshot,
+    time::Sleep,
+};
+use tokio_util::io::poll_read_buf;
+use tracing::{Span, debug};
+
+use super::{
+    queues::{Inbound, Outbound, Queues},
+    scratch,
+};
+use crate::error::{End, PingError};
+
+pin_project! {
+    /// One connection's task. It ends when the connection does.
+    pub(super) struct Task<T> {
+        #[pin]
+        io: T,
+        #[pin]
+        sleep: Sleep,
+        turn: Turn,
+    }
+}
+
+/// All of the task but its transport and its timer.
+struct Turn {
+    connection: Connection,
+    queues: Arc<Queues>,
+    now: Instant,
+    /// When `sleep` fires.
+    armed: Option<Instant>,
+
+    /// What was read and is not parsed yet: the inbox was full.
+    unparsed: Vec<u8>,
+    unparsed_start: usize,
+    /// What was parsed and is not in the inbox yet.
+    arrived: VecDeque<Inbound>,
+    /// How full the inbox is, with what arrived.
+    inbox_len: usize,
+    inbox_bytes: usize,
+    /// Whether the application has handled all that it was given.
+    idle: bool,
+    /// Until when a Close frame that is owed waits for the application to do so.
+    hold: Option<Instant>,
+
+    /// What was taken from the outbox and is not encoded yet.
+    pending: VecDeque<Outbound>,
+    pending_bytes: usize,
+    /// Things ever taken from the outbox.
+    taken: u64,
+    /// Payload bytes encoded since all was written.
+    encoded: usize,
+    /// Whether the handles are to be told of progress in writing, or of a round-trip time.
+    report: bool,
+    /// Pings of the application that wait for their Pongs, by number.
+    pings: Vec<(u64, oneshot::Sender<Result<Duration, PingError>>)>,
+
+    needs_flush: bool,
+    needs_shutdown: bool,
+    read_ended: bool,
+    write_failed: bool,
+    error: Option<io::Error>,
+    closed: Option<Closed>,
+    span: Span,
+}
+
+impl<T: AsyncRead + AsyncWrite> Task<T> {
+    /// `leftover` is what the peer sent behind its opening handshake.
+    pub(super) fn new(
+        io: T,
+        connection: Connection,
+        queues: Arc<Queues>,
+        leftover: Vec<u8>,
+        span: Span,
+    ) -> Self {
+        let turn = Turn {
+            connection,
+            queues,
+            now: now(),
+            armed: None,
+            unparsed: leftover,
+            unparsed_start: 0,
+            arrived: VecDeque::new(),
+            inbox_len: 0,
+            inbox_bytes: 0,
+            idle: true,
+            hold: None,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            taken: 0,
+            encoded: 0,
+            report: false,
+            pings: Vec::new(),
+            needs_flush: false,
+            needs_shutdown: false,
+            read_ended: false,
+            write_failed: false,
+            error: None,
+            closed: None,
+            span,
+        };
+        Self { io, sleep: tokio::time::sleep(Duration::ZERO), turn }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite> Future for Task<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let turn = this.turn;
+        turn.queues.register_task(cx.waker());
+        turn.now = now();
+        if turn.armed.is_some_and(|armed| armed <= turn.now) {
+            turn.armed = None;
+            turn.connection.handle_timeout(turn.now);
+        }
+        for _ in 0..TURN_MAX {
+            turn.exchange();
+            turn.encode();
+            turn.parse_unparsed();
+            turn.settle();
+            let wrote = turn.write(this.io.as_mut(), cx);
+            if turn.closed.is_some() {
+                turn.end();
+                return Poll::Ready(());
+            }
+            let read = turn.read(this.io.as_mut(), cx);
+            if !wrote && !read && !turn.has_news() {
+                turn.rest();
+                if turn.arm(this.sleep.as_mut(), cx).is_pending() {
+                    return Poll::Pending;
+                }
+                turn.armed = None;
+                turn.now = now();
+                turn.connection.handle_timeout(turn.now);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Turn {
+    /// Moves what arrived into the inbox, takes what is in the outbox, and tells of progress.
+    fn exchange(&mut self) {
+        if !self.queues.take_changed() && !self.has_news() {
+            return;
+        }
+        let mut state = self.queues.lock();
+
+        let mut receiver = None;
+        if state.receiver_gone {
+            self.arrived.clear();
+            state.inbox = VecDeque::new();
+            state.inbox_bytes = 0;
+        } else if !self.arrived.is_empty() {
+            state.inbox_bytes += self.arrived.iter().map(Inbound::len).sum::<usize>();
+            if state.inbox.is_empty() {
+                mem::swap(&mut state.inbox, &mut self.arrived);
+            } else {
+                state.inbox.append(&mut self.arrived);
+            }
+            receiver = state.receiver.take();
+        }
+        self.inbox_len = state.inbox.len();
+        self.inbox_bytes = state.inbox_bytes;
+        state.paused = self.inbox_is_full();
+        self.idle = state.receiver_gone || state.inbox.is_empty() && !state.busy;
+        state.held = self.connection.owes_close();
+
+        if self.pending.is_empty() && !state.outbox.is_empty() {
+            mem::swap(&mut state.outbox, &mut self.pending);
+            self.taken += self.pending.len() as u64;
+            self.pending_bytes = mem::take(&mut state.outbox_bytes);
+        }
+        let mut parked = Vec::new();
+        let wire_bytes = self.pending_bytes + self.encoded.min(self.connection.buffered_amount());
+        let progress = mem::take(&mut self.report);
+        if progress {
+            if self.is_flushed() {
+                state.flushed = self.taken;
+            }
+            state.latency = self.connection.latency();
+            parked = mem::take(&mut state.parked);
+        }
+        state.wire_bytes = wire_bytes;
+        drop(state);
+
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+        if progress {
+            self.queues.progress.notify_waiters();
+        }
+        for (_, sender) in parked {
+            sender.wake();
+        }
+    }
+
+    /// Whether the handles should hear something.
+    fn has_news(&self) -> bool {
+        self.report || !self.arrived.is_empty()
+    }
+
+    /// Whether the transport took all that was taken from the outbox.
+    fn is_flushed(&self) -> bool {
+        self.pending.is_empty() && self.connection.buffered_amount() == 0 && !self.needs_flush
+    }
+
+    /// Encodes what was taken from the outbox, but not far ahead of the transport, so that control
+    /// frames need not queue behind it.
+    fn encode(&mut self) {
+        while self.connection.buffered_amount() < WIRE_TARGET
+            && let Some(outbound) = self.pending.pop_front()
+        {
+            let len = outbound.len();
+            // What is refused behind a Close frame is dropped: nothing can follow it, and whoever
+            // sent it hears of the end.
+            match outbound {
+                Outbound::Message(message) => {
+                    if let Err(SendError::Full(message)) = self.connection.send(message, self.now) {
+                        self.pending.push_front(Outbound::Message(message));
+                        break;
+                    }
+                }
+                Outbound::Fragment(fragment) => {
+                    let fin = fragment.fin;
+                    if let Err(SendError::Full(part)) =
+                        self.connection.send_fragment(fragment, self.now)
+                    {
+                        self.pending.push_front(Outbound::Fragment(Fragment { part, fin }));
+                        break;
+                    }
+                }
+                Outbound::Ping(answer) => match self.connection.ping(self.now) {
+                    Some(number) => self.pings.push((number, answer)),
+                    // The caller may have gone; then nobody wants to know.
+                    None => drop(answer.send(Err(PingError::TooMany))),
+                },
+                Outbound::Close(close) => self.connection.close(close, self.now),
+                Outbound::Fail(close) => self.connection.fail(close, self.now),
+            }
+            self.pending_bytes -= len;
+            self.encoded += len;
+        }
+    }
+
+    /// Parses what was left while the inbox was full.
+    fn parse_unparsed(&mut self) {
+        if self.unparsed.is_empty() || self.inbox_is_full() {
+            return;
+        }
+        let mut unparsed = mem::take(&mut self.unparsed);
+        let start = self.unparsed_start;
+        let mut input = Input::new(&mut unparsed[start..]);
+        self.poll_events(&mut input);
+        let rest = input.len();
+        if rest > 0 {
+            self.unparsed_start = unparsed.len() - rest;
+            self.unparsed = unparsed;
+        } else {
+            self.unparsed_start = 0;
+        }
+    }
+
+    /// Takes events out of `input` until it is used up or the inbox is full.
+    fn poll_events(&mut self, input: &mut Input<'_>) {
+        while !self.inbox_is_full()
+            && !self.connection.owes_close()
+            && let Some(event) = self.connection.poll_event(input, self.now)
+        {
+            self.on_event(event);
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Message(message) => self.deliver(Inbound::Message(message)),
+            Event::Fragment(fragment) => self.deliver(Inbound::Fragment(fragment)),
+            Event::Pong { answers: Some((number, round_trip)), .. } => {
+                self.report = true;
+                let answered = self.pings.partition_point(|(ping, _)| *ping <= number);
+                for (_, answer) in self.pings.drain(..answered) {
+                    // The caller may have gone; then nobody wants to know.
+                    drop(answer.send(Ok(round_trip)));
+                }
+            }
+            // Both oblige us to send a Close frame: whether the application is idle matters now.
+            Event::CloseReceived(close) => {
+                self.report = true;
+                self.span.in_scope(|| debug!(%close, "close received"));
+            }
+            Event::Violation(error) => {
+                self.report = true;
+                self.span.in_scope(|| debug!(%error, "protocol violation"));
+            }
+            Event::Closed(closed) => self.closed = Some(closed),
+            _ => {}
+        }
+    }
+
+    fn deliver(&mut self, inbound: Inbound) {
+        self.inbox_len += 1;
+        self.inbox_bytes += inbound.len();
+        if self.arrived.capacity() == 0 {
+            self.arrived.reserve(ARRIVED_CAPACITY);
+        }
+        self.arrived.push_back(inbound);
+    }
+
+    fn inbox_is_full(&self) -> bool {
+        self.inbox_len >= INBOX_MAX || self.inbox_bytes >= INBOX_BYTES_MAX
+    }
+
+    /// Sends the Close frame that is owed, once the application has handled what came before it or
+    /// has had [`HOLD`] to do so; then lets the end of the transport take its effect.
+    fn settle(&mut self) {
+        if self.connection.owes_close() {
+            let handled = self.idle && self.arrived.is_empty() && self.pending.is_empty();
+            let hold = *self.hold.get_or_insert(self.now + HOLD);
+            if !handled && self.now < hold {
+                return;
+            }
+            self.hold = None;
+            // The next poll after the event is what sends the frame.
+            if let Some(event) = self.connection.poll_event(&mut Input::new(&mut []), self.now) {
+                self.on_event(event);
+            }
+        }
+        if self.read_ended {
+            if self.write_failed || self.error.is_some() {
+                self.connection.handle_lost();
+            } else {
+                self.connection.handle_eof(self.now);
+            }
+        }
+        if self.connection.state() == ClosingState::Closed
+            && let Some(event) = self.connection.poll_event(&mut Input::new(&mut []), self.now)
+        {
+            self.on_event(event);
+        }
+    }
+
+    /// Writes what there is to write. Says whether the transport took any.
+    fn write<T: AsyncWrite>(&mut self, mut io: Pin<&mut T>, cx: &mut Context<'_>) -> bool {
+        let mut wrote = false;
+        while !self.write_failed
+            && let Some(transmit) = self.connection.poll_transmit()
+        {
+            if transmit == Transmit::Fin {
+                self.needs_shutdown = true;
+                // The last event may have become due.
+                wrote = true;
+                continue;
+            }
+            match poll_write(io.as_mut(), cx, self.connection.outgoing()) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(count)) => {
+                    self.connection.handle_written(count, self.now);
+                    self.needs_flush = true;
+                    wrote = true;
+                }
+                Poll::Ready(Err(error)) => {
+                    self.fail_writing(error);
+                    wrote = true;
+                }
+            }
+        }
+        if self.needs_flush && !self.write_failed {
+            match io.as_mut().poll_flush(cx) {
+                Poll::Pending => {}
+                Poll::Ready(result) => {
+                    self.needs_flush = false;
+                    if let Err(error) = result {
+                        self.fail_writing(error);
+                    }
+                }
+            }
+        }
+        if self.needs_shutdown && io.poll_shutdown(cx).is_ready() {
+            self.needs_shutdown = false;
+        }
+        if wrote && self.connection.buffered_amount() == 0 {
+            self.encoded = 0;
+        }
+        self.report |= wrote;
+        wrote
+    }
+
+    /// The transport takes no more. What the peer sent before may still be there to be read.
+    fn fail_writing(&mut self, error: io::Error) {
+        self.write_failed = true;
+        self.error.get_or_insert(error);
+    }
+
+    /// Reads once. Says whether anything came.
+    fn read<T: AsyncRead>(&mut self, io: Pin<&mut T>, cx: &mut Context<'_>) -> bool {
+        let full = !self.unparsed.is_empty() || self.inbox_is_full();
+        if self.read_ended || full && self.connection.is_reading() {
+            self.connection.handle_reading(false, self.now);
+            return false;
+        }
+        self.connection.handle_reading(true, self.now);
+        let result = if let Some(mut space) = self.connection.payload_space() {
+            let result = poll_read_buf(io, cx, &mut space);
+            if matches!(result, Poll::Ready(Ok(1..))) {
+                self.poll_events(&mut Input::new(&mut []));
+            }
+            result
+        } else {
+            scratch::with(|scratch| {
+                let mut buffer = ReadBuf::new(scratch);
+                match io.poll_read(cx, &mut buffer) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                    Poll::Ready(Ok(())) => {
+                        let arrived = buffer.filled_mut();
+                        let count = arrived.len();
+                        self.parse(arrived);
+                        Poll::Ready(Ok(count))
+                    }
+                }
+            })
+        };
+        match result {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(0)) => self.read_ended = true,
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => {
+                self.read_ended = true;
+                // TLS says so where TCP ended without its goodbye. The closing handshake tells a cut
+                // stream from a whole one, so this is an end like any other.
+                if error.kind() != io::ErrorKind::UnexpectedEof {
+                    self.error.get_or_insert(error);
+                }
+            }
+        }
+        true
+    }
+
+    fn parse(&mut self, arrived: &mut [u8]) {
+        let mut input = Input::new(arrived);
+        self.poll_events(&mut input);
+        if self.connection.is_reading() {
+            self.unparsed.extend_from_slice(input.rest());
+        }
+    }
+
+    /// Frees what a burst left behind.
+    fn rest(&mut self) {
+        if self.arrived.capacity() > 0 {
+            self.arrived = VecDeque::new();
+        }
+        if self.pending.is_empty() && self.pending.capacity() > 0 {
+            self.pending = VecDeque::new();
+        }
+        if self.pings.is_empty() && self.pings.capacity() > 0 {
+            self.pings = Vec::new();
+        }
+    }
+
+    /// Sets the timer, if it has to fire earlier than it would.
+    fn arm(&mut self, mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.connection.poll_timeout().into_iter().chain(self.hold).min()
+        else {
+            return Poll::Pending;
+        };
+        if self.armed.is_some_and(|armed| armed <= deadline) {
+            return Poll::Pending;
+        }
+        self.armed = Some(deadline);
+        sleep.as_mut().reset(deadline.into());
+        sleep.poll(cx)
+    }
+
+    /// Leaves the end where the handles find it, and wakes them all.
+    fn end(&mut self) {
+        let closed = self.closed.take().unwrap_or_else(|| {
+            self.connection.handle_lost();
+            match self.connection.poll_event(&mut Input::new(&mut []), self.now) {
+                Some(Event::Closed(closed)) => closed,
+                event => unreachable!("the end comes once, and it is the last event: {event:?}"),
+            }
+        });
+        self.span.in_scope(|| debug!(%closed, "closed"));
+        let io = self.error.take().filter(|_| !closed.is_clean());
+
+        let mut state = self.queues.lock();
+        if !state.receiver_gone {
+            state.inbox_bytes += self.arrived.iter().map(Inbound::len).sum::<usize>();
+            state.inbox.append(&mut self.arrived);
+        }
+        state.closing = true;
+        state.end = Some(Arc::new(End { closed, io }));
+        let outbox = mem::take(&mut state.outbox);
+        let receiver = state.receiver.take();
+        let parked = mem::take(&mut state.parked);
+        drop(state);
+
+        let pings = self.pings.drain(..).map(|(_, answer)| answer);
+        let unsent = self.pending.drain(..).chain(outbox).filter_map(|outbound| match outbound {
+            Outbound::Ping(answer) => Some(answer),
+            _ => None,
+        });
+        for answer in pings.chain(unsent) {
+            // The caller may have gone; then nobody wants to know.
+            drop(answer.send(Err(PingError::Closed)));
+        }
+        self.queues.progress.notify_waiters();
+        for waker in receiver.into_iter().chain(parked.into_iter().map(|(_, waker)| waker)) {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Turn {
+    /// A runtime that shuts down drops the task before the connection's end: whoever waits must
+    /// hear of it.
+    fn drop(&mut self) {
+        if self.queues.lock().end.is_none() {
+            self.error.get_or_insert_with(|| {
+                io::Error::other("the runtime dropped the connection's task before its end")
+            });
+            self.end();
+        }
+    }
+}
+
+fn poll_write<T: AsyncWrite>(
+    io: Pin<&mut T>,
+    cx: &mut Context<'_>,
+    outgoing: &impl Buf,
+) -> Poll<io::Result<usize>> {
+    let result = if io.is_write_vectored() {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let count = outgoing.chunks_vectored(&mut slices);
+        io.poll_write_vectored(cx, &slices[..count])
+    } else {
+        io.poll_write(cx, outgoing.chunk())
+    };
+    match result {
+        Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        result => result,
+    }
+}
+
+/// Tokio's clock, which tests can pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Messages that wait for the application before reading stops: enough for a turn of small ones.
+const INBOX_MAX: usize = 256;
+
+/// Bytes of payload that wait for the application before reading stops. One message may exceed it.
+pub(super) const INBOX_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes encoded ahead of the transport: one large write. A Pong waits behind no more than this, or
+/// behind one message.
+const WIRE_TARGET: usize = 64 * 1024;
+
+/// What the first message of a turn reserves: a turn of pipelined messages, in one allocation.
+const ARRIVED_CAPACITY: usize = 16;
+
+/// Slices of one vectored write: 16 large messages with their headers.
+const SLICES_MAX: usize = 32;
+
+/// Reads and writes a turn before other tasks have theirs.
+const TURN_MAX: usize = 32;
+
+/// Time for the application to handle what came before a Close frame or a violation, before the
+/// Close frame is sent in return.
+const HOLD: Duration = Duration::from_secs(1);

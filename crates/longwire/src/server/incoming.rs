@@ -1,0 +1,159 @@
+//! A client's opening handshake, read and not yet answered.
+
+use std::{fmt, net::SocketAddr};
+
+use http::{Request, Response};
+use longwire_proto::{
+    Extension, Side, Subprotocol,
+    handshake::{Answer, ClientOpening, encode_acceptance},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+
+use super::{
+    AcceptError, Acceptor, Registration,
+    acceptor::{refusal, refuse},
+};
+use crate::{WebSocket, connection::Meta};
+
+/// A client's opening handshake (RFC 6455 §4.2.1), read and not yet answered.
+///
+/// Dropping it closes the transport without an answer.
+#[must_use = "a request that is not answered is closed"]
+pub struct Incoming<T> {
+    transport: T,
+    opening: ClientOpening,
+    acceptor: Acceptor,
+    peer_addr: Option<SocketAddr>,
+    registration: Option<Registration>,
+}
+
+impl<T> Incoming<T> {
+    pub(super) fn new(transport: T, opening: ClientOpening, acceptor: Acceptor) -> Self {
+        Self { transport, opening, acceptor, peer_addr: None, registration: None }
+    }
+
+    pub(super) fn registered(mut self, registration: Registration) -> Self {
+        self.registration = Some(registration);
+        self
+    }
+
+    /// Notes the peer's address, for [`WebSocket::peer_addr`].
+    pub fn from_peer(mut self, peer_addr: SocketAddr) -> Self {
+        self.peer_addr = Some(peer_addr);
+        self
+    }
+
+    /// The peer's address, where it is known.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer_addr
+    }
+
+    /// The request: target, headers.
+    pub fn request(&self) -> &Request<()> {
+        self.opening.request()
+    }
+
+    /// The `Origin` header, which [`OriginPolicy`](super::OriginPolicy) has permitted.
+    pub fn origin(&self) -> Option<&str> {
+        self.opening.origin()
+    }
+
+    /// The subprotocols that the client offers, in its order of preference.
+    pub fn subprotocols(&self) -> &[Subprotocol] {
+        self.opening.subprotocols()
+    }
+
+    /// The extensions that the client offers, in its order of preference.
+    pub fn extensions(&self) -> &[Extension] {
+        self.opening.extensions()
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Incoming<T> {
+    /// Accepts the connection, with the subprotocol that [`Acceptor::subprotocols`] chooses.
+    ///
+    /// # Errors
+    ///
+    /// If the transport fails or takes longer than the handshake's timeout.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the transport.
+    pub async fn accept(self) -> Result<WebSocket, AcceptError> {
+        let subprotocol = self.acceptor.select_subprotocol(&self.opening);
+        self.accept_with(Answer { subprotocol, ..Answer::default() }).await
+    }
+
+    /// Accepts the connection with the application's own choice of subprotocol and headers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::accept`]; also if the answer does not fit the request, such as a subprotocol that
+    /// was not offered. The client then gets 500.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the transport.
+    pub async fn accept_with(mut self, answer: Answer) -> Result<WebSocket, AcceptError> {
+        let limit = self.acceptor.timeout();
+        let leftover = self.opening.take_leftover();
+        let (response, agreement) = match self.opening.accept(answer) {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                let error = AcceptError::Handshake(error);
+                let response = refusal(&error).unwrap_or_else(|| {
+                    let mut response = Response::new("the server's own answer is at fault\n".to_owned());
+                    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+                    response
+                });
+                // The mistake is what is reported, whether the answer arrives or not.
+                drop(timeout(limit, refuse(&mut self.transport, &response)).await);
+                return Err(error);
+            }
+        };
+        let written = timeout(limit, async {
+            self.transport.write_all(&encode_acceptance(&response)).await?;
+            self.transport.flush().await
+        });
+        written.await.map_err(|_| AcceptError::TimedOut { limit })??;
+        let meta = Meta {
+            agreement,
+            peer_addr: self.peer_addr,
+            response: None,
+            registration: self.registration,
+        };
+        let config = self.acceptor.shared_config().clone();
+        Ok(WebSocket::start(self.transport, Side::Server, leftover, config, meta))
+    }
+
+    /// Answers with an HTTP response instead of a connection: 401, 404, 503 and the like.
+    ///
+    /// `Connection: close` and `Content-Length` are added.
+    ///
+    /// # Errors
+    ///
+    /// If the transport fails or takes longer than the handshake's timeout.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the transport.
+    pub async fn reject(mut self, response: Response<impl AsRef<[u8]>>) -> Result<(), AcceptError> {
+        let limit = self.acceptor.timeout();
+        match timeout(limit, refuse(&mut self.transport, &response)).await {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(AcceptError::TimedOut { limit }),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Incoming<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("request", self.opening.request())
+            .field("peer_addr", &self.peer_addr)
+            .finish_non_exhaustive()
+    }
+}

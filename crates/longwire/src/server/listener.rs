@@ -1,0 +1,276 @@
+//! A listener that accepts, limits, and shuts down gracefully.
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use longwire_proto::{Close, CloseCode, CloseReason};
+use tokio::{
+    net::{TcpListener, TcpStream, ToSocketAddrs},
+    sync::Semaphore,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tracing::{debug, warn};
+
+use super::{AcceptError, Acceptor, Incoming, Transport, registry::Registry};
+use crate::WebSocket;
+#[cfg(feature = "tls")]
+use crate::tls::ServerTls;
+
+/// A listener for WebSockets over TCP, with or without TLS.
+///
+/// ```no_run
+/// # async fn run() -> std::io::Result<()> {
+/// let server = longwire::Server::bind("127.0.0.1:9001").await?;
+/// server
+///     .serve(async |mut socket: longwire::WebSocket| {
+///         while let Ok(Some(message)) = socket.recv().await {
+///             if socket.send(message).await.is_err() {
+///                 break;
+///             }
+///         }
+///     })
+///     .await
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    acceptor: Acceptor,
+    #[cfg(feature = "tls")]
+    tls: Option<ServerTls>,
+    max_connections: usize,
+    shutdown_timeout: Duration,
+}
+
+/// What a graceful shutdown came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Connections that ended within the time.
+    pub ended: usize,
+    /// Connections that did not, and whose transports were dropped.
+    pub aborted: usize,
+}
+
+impl Server {
+    /// Listens on an address; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be bound: it is in use, or not this machine's.
+    pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        TcpListener::bind(addr).await.map(Self::from)
+    }
+
+    /// Settings of the connections. Default: [`Acceptor::new`].
+    #[must_use]
+    pub fn acceptor(mut self, acceptor: Acceptor) -> Self {
+        self.acceptor = acceptor;
+        self
+    }
+
+    /// Serves `wss:` instead of `ws:`. Default: no TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Connections at a time, those in their opening handshake included. Beyond it no more are
+    /// accepted until one ends: new clients wait in the kernel's backlog. Default: 65,536.
+    #[must_use]
+    pub fn max_connections(mut self, max: usize) -> Self {
+        self.max_connections = max;
+        self
+    }
+
+    /// Time for all connections to close in a graceful shutdown; what is left then is dropped.
+    /// Default: 10 s.
+    #[must_use]
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Accepts connections and runs `handler` for each in a task of its own, for ever.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops accepting and drops the handlers.
+    pub async fn serve<H, F>(self, handler: H) -> io::Result<()>
+    where
+        H: Fn(WebSocket) -> F + Clone + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.serve_until(std::future::pending(), handler).await.map(|_| ())
+    }
+
+    /// Accepts connections and runs `handler` for each in a task of its own, until `stop` completes.
+    /// Then it accepts no more, closes every connection with 1001, and waits until they have ended,
+    /// at most [`Self::shutdown_timeout`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops accepting and drops the handlers.
+    pub async fn serve_until<H, F>(
+        self,
+        stop: impl Future<Output = ()>,
+        handler: H,
+    ) -> io::Result<Drained>
+    where
+        H: Fn(WebSocket) -> F + Clone + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.serve_incoming_until(stop, move |incoming: Incoming<Transport>| {
+            let handler = handler.clone();
+            async move {
+                match incoming.accept().await {
+                    Ok(socket) => handler(socket).await,
+                    Err(error) => debug!(%error, "a client's request was not accepted"),
+                }
+            }
+        })
+        .await
+    }
+
+    /// As [`Self::serve_until`], for a handler that looks at the request before it accepts or
+    /// rejects it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops accepting and drops the handlers.
+    pub async fn serve_incoming_until<H, F>(
+        self,
+        stop: impl Future<Output = ()>,
+        handler: H,
+    ) -> io::Result<Drained>
+    where
+        H: Fn(Incoming<Transport>) -> F + Clone + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let registry = Registry::default();
+        let places = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
+        let mut handlers = JoinSet::new();
+        tokio::pin!(stop);
+        loop {
+            let accepted = async {
+                let place = places.clone().acquire_owned().await.expect("it is never closed");
+                (self.accept_tcp().await, place)
+            };
+            let ((stream, peer_addr), place) = tokio::select! {
+                accepted = accepted => accepted,
+                Some(ended) = handlers.join_next() => {
+                    report(ended);
+                    continue;
+                }
+                () = &mut stop => break,
+            };
+            let (opening, handler) = (self.opening(stream), handler.clone());
+            let registration = registry.register();
+            handlers.spawn(async move {
+                match opening.await {
+                    Ok(incoming) => {
+                        handler(incoming.from_peer(peer_addr).registered(registration)).await;
+                    }
+                    Err(error) => debug!(%peer_addr, %error, "a client's request was refused"),
+                }
+                drop(place);
+            });
+        }
+        let (limit, open) = (self.shutdown_timeout, registry.len());
+        drop(self);
+        debug!(connections = open, "closing every connection with 1001");
+        let reason = CloseReason::truncated("server is shutting down");
+        registry.close_all(&Close::new(CloseCode::GOING_AWAY, reason));
+        if timeout(limit, registry.emptied()).await.is_ok() {
+            return Ok(Drained { ended: open, aborted: 0 });
+        }
+        let aborted = registry.abort_all();
+        handlers.shutdown().await;
+        Ok(Drained { ended: open.saturating_sub(aborted), aborted })
+    }
+
+    /// The next TCP connection, whatever happened to those before it.
+    async fn accept_tcp(&self) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer_addr)) => {
+                    // Without it a small message waits for the acknowledgement of the one before.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        debug!(%peer_addr, %error, "TCP_NODELAY could not be set");
+                    }
+                    return (stream, peer_addr);
+                }
+                // The client has gone: nothing that concerns the next.
+                Err(error) if is_of_connection(&error) => {}
+                Err(error) => {
+                    warn!(%error, "accepting failed; trying again in a second");
+                    sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+
+    /// Reads the opening handshake, behind that of TLS.
+    fn opening(
+        &self,
+        stream: TcpStream,
+    ) -> impl Future<Output = Result<Incoming<Transport>, AcceptError>> + Send + 'static {
+        let acceptor = self.acceptor.clone();
+        #[cfg(feature = "tls")]
+        let tls = self.tls.clone();
+        async move {
+            #[cfg(feature = "tls")]
+            if let Some(tls) = tls {
+                let limit = acceptor.timeout();
+                let stream = timeout(limit, tls.accept(stream))
+                    .await
+                    .map_err(|_| AcceptError::TimedOut { limit })?
+                    .map_err(AcceptError::Tls)?;
+                return acceptor.read(Transport::from(stream)).await;
+            }
+            acceptor.read(Transport::from(stream)).await
+        }
+    }
+}
+
+impl From<TcpListener> for Server {
+    fn from(listener: TcpListener) -> Self {
+        Self {
+            listener,
+            acceptor: Acceptor::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
+            max_connections: 65_536,
+            shutdown_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+fn is_of_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// A handler that panicked has closed its connection with 1011; the server goes on.
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        warn!(%error, "a connection's handler panicked");
+    }
+}
