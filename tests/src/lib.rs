@@ -1,1 +1,11 @@
-//! placeholder
+//! What the tests in `tests/tests` share.
+
+pub mod autobahn;
+pub mod binaries;
+pub mod browser;
+pub mod certificates;
+pub mod peers;
+pub mod ports;
+pub mod processes;
+pub mod proxies;
+pub mod summary;

@@ -1,4 +1,5 @@
 //! Dialling over real sockets: addresses, the caller's own streams, and cancellation.
+#![cfg(feature = "tls")]
 
 mod net;
 
@@ -100,9 +101,8 @@ async fn a_refusal_gives_status_headers_and_body() {
 #[tokio::test]
 async fn dropped_after_any_poll_a_connection_is_closed() {
     let server = Server::start().await;
-    let polls = assert_cancel_safe(server.address, |address| {
-        Connect::new(&format!("ws://{address}/"))
-    })
-    .await;
+    let polls =
+        assert_cancel_safe(server.address, |address| Connect::new(&format!("ws://{address}/")))
+            .await;
     assert!(polls > 2, "connecting and the handshake have a wait each");
 }

@@ -1,4 +1,5 @@
 //! HTTP and SOCKS5 proxies on real sockets, given and from the environment.
+#![cfg(feature = "tls")]
 
 mod net;
 

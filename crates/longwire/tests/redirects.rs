@@ -1,4 +1,5 @@
 //! Redirects between real servers.
+#![cfg(feature = "tls")]
 
 mod net;
 
@@ -13,9 +14,8 @@ fn redirect(location: &str) -> String {
 #[tokio::test]
 async fn a_redirect_within_the_origin_keeps_credentials() {
     let server = Server::scripted(vec![redirect("/new?q")], None).await;
-    let connect = Connect::new(&server.url("ws", "al:pw@127.0.0.1", "/old"))
-        .cookie("c", "1")
-        .redirects(1);
+    let connect =
+        Connect::new(&server.url("ws", "al:pw@127.0.0.1", "/old")).cookie("c", "1").redirects(1);
     let mut ws = soon(connect.into_future()).await.expect("a WebSocket");
     assert_echo(&mut ws).await;
     let requests = server.requests();
@@ -55,10 +55,7 @@ async fn a_redirect_may_lead_to_tls_and_never_away_from_it() {
 
     let connect = Connect::new(&secure_url).tls(certificates.client()).redirects(5);
     let error = failure(connect).await;
-    assert!(
-        matches!(error, ConnectError::Redirect(RedirectError::Downgrade { .. })),
-        "{error:?}"
-    );
+    assert!(matches!(error, ConnectError::Redirect(RedirectError::Downgrade { .. })), "{error:?}");
     assert!(plain.requests().is_empty(), "the plain server was not asked");
 
     let up = Server::scripted(vec![redirect(&secure_url)], None).await;

@@ -1,4 +1,5 @@
 //! TLS of both sides: trust, names, ALPN, PEM files, and what the errors say.
+#![cfg(feature = "tls")]
 
 mod net;
 
@@ -9,9 +10,9 @@ use longwire::{Connect, ConnectError};
 use net::{
     Certificates, Server, assert_cancel_safe, assert_echo, failure, in_environment, path_text, soon,
 };
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -85,8 +86,7 @@ async fn a_server_without_tls_on_the_port_is_guessed() {
         assert!(hello > 0);
         io.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("the client reads");
     };
-    let (error, ()) =
-        tokio::join!(failure(Connect::new(&url).tls(certificates.client())), server);
+    let (error, ()) = tokio::join!(failure(Connect::new(&url).tls(certificates.client())), server);
     assert!(error.to_string().contains("does the peer speak TLS on this port at all?"), "{error}");
 }
 
@@ -132,7 +132,8 @@ async fn the_client_names_the_server_and_offers_http_1_1_alone() {
         let connect = Connect::new(&url).tls(certificates.client());
         let server = async {
             let (io, _) = listener.accept().await.expect("it works");
-            let acceptor = tokio_rustls::LazyConfigAcceptor::new(rustls::server::Acceptor::default(), io);
+            let acceptor =
+                tokio_rustls::LazyConfigAcceptor::new(rustls::server::Acceptor::default(), io);
             let start = acceptor.await.expect("a greeting");
             let hello = start.client_hello();
             assert_eq!(hello.server_name(), sni, "RFC 6066 section 3: no addresses");
@@ -174,15 +175,14 @@ fn errors_of_pem_files_name_the_file_and_the_cure() {
     let ours = Certificates::new("files", &["localhost"]);
     let other = Certificates::new("files-other", &["localhost"]);
     let empty = ours.write("empty.pem", "nothing here\n");
-    let damaged = ours.write("damaged.pem", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n");
+    let damaged =
+        ours.write("damaged.pem", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n");
     let nonsense = ours.write(
         "nonsense.pem",
         "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n",
     );
-    let bad_key = ours.write(
-        "bad.key",
-        "-----BEGIN PRIVATE KEY-----\naGVsbG8=\n-----END PRIVATE KEY-----\n",
-    );
+    let bad_key =
+        ours.write("bad.key", "-----BEGIN PRIVATE KEY-----\naGVsbG8=\n-----END PRIVATE KEY-----\n");
     let encrypted = ours.write(
         "encrypted.key",
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\naGVsbG8=\n-----END ENCRYPTED PRIVATE KEY-----\n",
@@ -262,7 +262,7 @@ async fn accepting_tls_dropped_after_any_poll_closes_the_connection() {
                 let _ = io.read_to_end(&mut Vec::new()).await;
             }
         };
-        let (finished, ()) = soon(async { tokio::join!(server, client) }).await;
+        let (finished, ()) = soon(Box::pin(async { tokio::join!(server, client) })).await;
         if finished {
             assert!(polls > 1, "a handshake has more than one wait");
             break;
@@ -304,8 +304,7 @@ async fn the_systems_store_is_the_default_and_its_absence_is_told() {
     let run = |store: std::path::PathBuf| {
         let url = url.clone();
         tokio::task::spawn_blocking(move || {
-            let variables =
-                [("LONGWIRE_TEST_URL", &*url), ("SSL_CERT_FILE", path_text(&store))];
+            let variables = [("LONGWIRE_TEST_URL", &*url), ("SSL_CERT_FILE", path_text(&store))];
             in_environment("child", &variables)
         })
     };

@@ -11,8 +11,8 @@ pub struct Config {
     /// Pings that keep a quiet connection alive and find a dead one. Default: every 20 s, with
     /// 20 s to answer. `None` sends none.
     pub keepalive: Option<Keepalive>,
-    /// Time for the closing handshake, from our Close frame to the transport's end (§7.1.1).
-    /// Default: 5 s.
+    /// Time for the closing handshake, from our Close frame to the transport's end (§7.1.1); counted
+    /// anew while the transport still takes what is queued, up to ten times in all. Default: 5 s.
     pub close_timeout: Duration,
     /// Time without a message in either direction after which the connection is closed with 1001.
     /// Pings do not count. Default: `None`, no such limit.
@@ -20,7 +20,8 @@ pub struct Config {
     /// Whether messages are delivered whole or as they arrive. Default: whole.
     pub delivery: Delivery,
     /// The largest payload of a frame that is sent, in bytes: a longer message goes out in
-    /// fragments, between which control frames may pass. Default: `None`, one frame a message.
+    /// fragments, between which control frames may pass. Fragments that the caller cuts stay as they
+    /// are. Default: `None`, one frame a message.
     pub fragment_size: Option<NonZeroUsize>,
 }
 
@@ -38,7 +39,7 @@ impl Default for Config {
 }
 
 /// What one peer may cost (§10.4). A declared length reserves nothing: memory is taken as bytes
-/// arrive, at most twice what arrived.
+/// arrive, at most twice what arrived and 64 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

@@ -9,6 +9,9 @@ mod connection;
 mod error;
 mod extension;
 mod frame;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handshake;
 mod message;
 mod side;

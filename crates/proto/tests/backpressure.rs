@@ -208,13 +208,67 @@ fn control_frames_pass_between_the_fragments_of_a_message_that_is_sent() {
     for side in SIDES {
         let config = config(|it| it.fragment_size = std::num::NonZeroUsize::new(1000));
         let mut end = stalled(side, config);
-        end.connection.send(binary(&[1; 10_000]), end.now).expect("open");
+        end.connection.send(binary(&[1; 500_000]), end.now).expect("open");
         end.room = 1500;
         end.receive(&Wire::to(side).ping(b"now"));
         end.room = usize::MAX;
         end.pump();
         let opcodes: Vec<u8> = end.frames().iter().map(support::Frame::opcode).collect();
         let pong = opcodes.iter().position(|opcode| *opcode == support::PONG);
-        assert!(pong.is_some_and(|place| place < opcodes.len() - 1), "{opcodes:?}");
+        assert!(pong.is_some_and(|place| place < 100), "of {} frames: {pong:?}", opcodes.len());
+    }
+}
+
+#[test]
+fn a_long_message_in_fragments_counts_whole_from_the_start_and_not_after_the_end() {
+    for side in SIDES {
+        let config = config(|it| it.fragment_size = std::num::NonZeroUsize::new(1000));
+        let mut end = stalled(side, config);
+        end.connection.send(binary(&[1; 500_000]), end.now).expect("open");
+        assert!(end.connection.buffered_amount() >= 500_000, "all of it is still to be sent");
+        end.room = 10_000;
+        end.pump();
+        assert!((490_000..=500_000).contains(&end.connection.buffered_amount()));
+        end.lost();
+        assert_eq!(end.connection.buffered_amount(), 0);
+    }
+}
+
+#[test]
+fn a_close_behind_a_long_message_in_fragments_comes_after_its_last_one() {
+    for side in SIDES {
+        let config = config(|it| it.fragment_size = std::num::NonZeroUsize::new(1000));
+        let mut end = stalled(side, config);
+        end.connection.send(binary(&[1; 500_000]), end.now).expect("open");
+        assert_eq!(end.connection.ping(end.now), Some(0));
+        end.connection.close(support::close(1000, ""), end.now);
+        end.room = usize::MAX;
+        end.pump();
+        let frames = end.frames();
+        let data = frames.iter().filter(|it| it.opcode() < support::CLOSE);
+        assert_eq!(data.map(|it| it.payload.len()).sum::<usize>(), 500_000);
+        let [.., last, close] = &frames[..] else { panic!("more than two") };
+        assert_eq!((last.first, close.first), (FIN, FIN | support::CLOSE));
+    }
+}
+
+#[test]
+fn nothing_slips_between_the_fragments_of_a_long_message() {
+    for side in SIDES {
+        let config = config(|it| it.fragment_size = std::num::NonZeroUsize::new(1000));
+        let mut end = stalled(side, config);
+        end.connection.send(binary(&[1; 500_000]), end.now).expect("open");
+        let fragment = part(text("new"), false);
+        assert!(end.connection.send(text("new"), end.now).is_err());
+        assert!(end.connection.send_fragment(fragment.clone(), end.now).is_err());
+        end.room = usize::MAX;
+        end.pump();
+        end.connection.send_fragment(fragment, end.now).expect("the long one is out");
+        end.connection.send_fragment(part(text("er"), true), end.now).expect("goes on");
+        end.pump();
+        let mut peer = End::new(side.peer(), plain());
+        peer.receive(&end.sent);
+        let messages = [binary(&[1; 500_000]), text("newer")];
+        assert_eq!(peer.events, messages.map(longwire_proto::Event::Message));
     }
 }

@@ -71,8 +71,8 @@ fn payload_that_is_read_directly_is_a_sign_of_life() {
         end.receive(&Wire::to(side).declare(FIN | BINARY, 10 << 20));
         for _ in 0..10 {
             end.advance(19 * SECOND);
-            let mut space = end.connection.payload_space().expect("a large frame is under way");
-            space.put_slice(b"payload");
+            let space = end.connection.payload_space();
+            space.expect("a large frame is under way").put_slice(b"payload");
             end.pump();
         }
         assert_eq!(pings(&end), [], "the peer was never silent for 20 s");

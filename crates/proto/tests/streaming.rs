@@ -148,26 +148,25 @@ fn what_one_end_sends_in_fragments_the_other_streams() {
     }
 }
 
+/// Reads as much of `bytes` directly as there is space for, and says how much.
+fn read_directly(end: &mut End, bytes: &[u8]) -> usize {
+    let Some(mut space) = end.connection.payload_space() else { return 0 };
+    let count = bytes.len().min(space.remaining_mut());
+    assert!(count > 0, "space for nothing");
+    space.put_slice(&bytes[..count]);
+    count
+}
+
 /// Feeds `wire` with every byte of payload that may be read directly read so, `step` at a time.
 fn feed_directly(end: &mut End, mut wire: &[u8], step: usize) -> usize {
     let mut direct = 0;
     while !wire.is_empty() {
-        let count = match end.connection.payload_space() {
-            Some(mut space) => {
-                let count = step.min(wire.len()).min(space.remaining_mut());
-                assert!(count > 0, "space for nothing");
-                space.put_slice(&wire[..count]);
-                direct += count;
-                end.pump();
-                count
-            }
-            None => {
-                let count = step.min(wire.len());
-                end.receive(&wire[..count]);
-                count
-            }
-        };
-        wire = &wire[count..];
+        let piece = &wire[..step.min(wire.len())];
+        let count = read_directly(end, piece);
+        direct += count;
+        // Where there is no space, the whole piece comes as input.
+        end.receive(if count == 0 { piece } else { &[] });
+        wire = &wire[if count == 0 { piece.len() } else { count }..];
     }
     direct
 }
@@ -217,16 +216,10 @@ fn direct_reads_and_plain_input_may_alternate_inside_characters() {
                 if rest.is_empty() {
                     break;
                 }
-                let count = (turn % 1999 + 1).min(rest.len());
-                let (piece, after) = rest.split_at(count);
-                match end.connection.payload_space() {
-                    Some(mut space) if turn % 3 != 0 && space.remaining_mut() >= count => {
-                        space.put_slice(piece);
-                        end.pump();
-                    }
-                    _ => end.receive(piece),
-                }
-                rest = after;
+                let piece = &rest[..(turn % 1999 + 1).min(rest.len())];
+                let count = if turn % 3 == 0 { 0 } else { read_directly(&mut end, piece) };
+                end.receive(if count == 0 { piece } else { &[] });
+                rest = &rest[if count == 0 { piece.len() } else { count }..];
             }
             let text: String = end
                 .events
@@ -284,11 +277,13 @@ fn space_ends_where_the_frame_ends() {
         let header = wire.len() - payload.len();
         end.receive(&wire[..header + 4000]);
         let mut taken = header + 4000;
-        while let Some(mut space) = end.connection.payload_space() {
-            let count = space.remaining_mut();
-            assert!(count <= wire.len() - taken, "beyond the frame");
-            space.put_slice(&wire[taken..taken + count]);
-            taken += count;
+        loop {
+            let room = end.connection.payload_space().map_or(0, |space| space.remaining_mut());
+            assert!(room <= wire.len() - taken, "beyond the frame");
+            if room == 0 {
+                break;
+            }
+            taken += read_directly(&mut end, &wire[taken..]);
             end.pump();
         }
         end.receive(&wire[taken..]);
@@ -302,7 +297,7 @@ fn space_ends_where_the_frame_ends() {
 fn there_is_no_space_but_in_a_large_frame_of_data() {
     for side in SIDES {
         let mut end = End::new(side, plain());
-        let mut none = |end: &mut End, what: &str| {
+        let none = |end: &mut End, what: &str| {
             assert!(end.connection.payload_space().is_none(), "{what}");
         };
         none(&mut end, "before any frame");
@@ -349,15 +344,12 @@ fn a_streamed_gigabyte_passes_in_constant_memory() {
     end.receive(&Wire::to(Side::Client).declare(FIN | BINARY, 1 << 30));
     let block = vec![0x42; 1 << 20];
     for _ in 0..1 << 10 {
-        let mut space = end.connection.payload_space();
-        let room = space.as_ref().map_or(0, BufMut::remaining_mut);
+        let room = end.connection.payload_space().map_or(0, |space| space.remaining_mut());
         assert!(room <= 1 << 20, "no more than what a part may hold");
-        if let Some(space) = &mut space {
-            space.put_slice(&block[..room.min(1000)]);
-        }
+        let direct = read_directly(&mut end, &block[..1000]);
         end.pump();
         end.events.clear();
-        end.receive(&block[..(1 << 20) - room.min(1000)]);
+        end.receive(&block[direct..]);
         let [Event::Fragment(part)] = &end.events[..] else { panic!("one part a read") };
         assert!(part.part.len() <= 1 << 20);
         end.events.clear();

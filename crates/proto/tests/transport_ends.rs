@@ -191,7 +191,7 @@ fn bytes_that_the_transport_takes_prolong_the_wait() {
         end.room = 0;
         end.connection.send(binary(&[0; 100]), end.now).expect("open");
         end.connection.close(close(1000, ""), end.now);
-        for _ in 0..10 {
+        for _ in 0..8 {
             end.advance(4 * SECOND);
             end.room = 5;
             end.pump();
@@ -230,6 +230,42 @@ fn a_slow_caller_is_not_held_against_a_peer_that_closed() {
         assert_eq!(end.frames(), [Frame::close(1000, "")], "our answer is still owed");
         end.eof();
         assert_eq!(end.closed().cause, Cause::Clean);
+    }
+}
+
+#[test]
+fn progress_before_our_answer_does_not_stop_the_clock() {
+    for side in SIDES {
+        let mut end = End::new(side, plain());
+        end.room = 0;
+        end.connection.send(binary(&[0; 100]), end.now).expect("open");
+        end.receive_and(&Wire::to(side).close(1000, ""), |connection, event, now| {
+            if let Event::CloseReceived(_) = event {
+                let deadline = connection.poll_timeout();
+                assert!(deadline.is_some(), "patience with our own caller");
+                connection.handle_written(10, now);
+                assert_eq!(connection.poll_timeout(), deadline);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_peer_that_takes_a_byte_now_and_then_cannot_hold_a_closing_connection_for_ever() {
+    for side in SIDES {
+        let mut end = End::new(side, plain());
+        end.room = 0;
+        end.connection.send(binary(&[0; 1000]), end.now).expect("open");
+        end.connection.close(close(1000, ""), end.now);
+        let mut waited = 0;
+        while end.closed.is_none() {
+            end.advance(4 * SECOND);
+            end.room = 1;
+            end.pump();
+            waited += 4;
+            assert!(waited <= 60, "ten times the timeout is enough");
+        }
+        assert_eq!(end.closed().cause, Cause::TimedOut(Timer::Close));
     }
 }
 

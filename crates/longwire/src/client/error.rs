@@ -46,7 +46,7 @@ pub enum ConnectError {
     TimedOut {
         /// The stage that had begun.
         stage: Stage,
-        /// What it was at: a host name, addresses or a proxy; may be empty.
+        /// What it was at: a host, addresses or a proxy; may be empty.
         subject: String,
         /// The limit: [`Connect::connect_timeout`](crate::Connect::connect_timeout) or
         /// [`Connect::handshake_timeout`](crate::Connect::handshake_timeout).
@@ -78,10 +78,14 @@ impl fmt::Display for ConnectError {
                     write!(f, " ({subject})")?;
                 }
                 f.write_str(match stage {
-                    Stage::Handshake => "; is it a WebSocket server? Connect::handshake_timeout \
-                                         sets the limit",
-                    _ => "; check the address and the network. Connect::connect_timeout sets the \
-                          limit",
+                    Stage::Handshake => {
+                        "; is it a WebSocket server? Connect::handshake_timeout \
+                                         sets the limit"
+                    }
+                    _ => {
+                        "; check the address and the network. Connect::connect_timeout sets the \
+                          limit"
+                    }
                 })
             }
         }

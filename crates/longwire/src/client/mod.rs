@@ -20,8 +20,8 @@ pub use error::{ConnectError, RedirectError, RequestError};
 use request::Request;
 
 pub use crate::dial::{
-    Attempt, DnsError, Proxy, ProxyError, ProxyFailure, ProxyUrlError, SocksAttempt, SocksReply, Stage,
-    TcpError,
+    Attempt, DnsError, Proxy, ProxyError, ProxyFailure, ProxyUrlError, SocksAttempt, SocksReply,
+    Stage, TcpError,
 };
 
 use crate::connection::WebSocket;

@@ -9,6 +9,7 @@ use longwire_proto::handshake::{Agreement, ClientHandshake, ClientRequest};
 use longwire_proto::{Config, Side, WsUri};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
+use tracing::debug;
 
 use super::error::{ConnectError, RequestError};
 use super::handshake::{self, Answer, Failure};
@@ -64,6 +65,7 @@ pub(super) async fn dial_and_open<N: Network>(
         let Some(next) = trail.follow(&uri, &response).map_err(ConnectError::Redirect)? else {
             return Err(refused(response));
         };
+        debug!(from = uri.authority(), to = next.authority(), status = %response.status(), "redirected");
         if !next.same_origin(&uri) {
             redirect::leave_origin(&mut request.headers);
         }
@@ -107,6 +109,12 @@ async fn dial_one<N: Network>(
             Proxy::from_environment(target).map_err(ConnectError::ProxyUrl)?
         }
     };
+    debug!(
+        to = uri.authority(),
+        tls = uri.is_secure(),
+        proxy = options.proxy.as_ref().map(display),
+        "connecting"
+    );
     let progress = Progress::new();
     let limit = connect.dial_timeout;
     if let Ok(dialled) = timeout(limit, dial::dial(network, target, &options, &progress)).await {
@@ -132,7 +140,8 @@ where
         Err(Failure::Io(error)) => Err(ConnectError::Io(error)),
         Err(Failure::Invalid(error)) => Err(ConnectError::Handshake(error)),
         Err(Failure::TimedOut) => {
-            let subject = uri.to_string();
+            // Not the whole URL: a query often holds a token.
+            let subject = uri.authority();
             Err(ConnectError::TimedOut { stage: Stage::Handshake, subject, limit })
         }
     }

@@ -3,8 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use longwire_proto::handshake::{ClientRequest, Subprotocol};
 use longwire_proto::WsUri;
+use longwire_proto::handshake::{ClientRequest, Subprotocol};
 
 use super::error::RequestError;
 
@@ -29,7 +29,8 @@ impl Request {
             return self.blame(format!("{name:?} is not the name of a header field"));
         };
         let Ok(mut value) = HeaderValue::from_bytes(value.as_bytes()) else {
-            return self.blame(format!("the value of the header field {name} has a control character"));
+            return self
+                .blame(format!("the value of the header field {name} has a control character"));
         };
         match name {
             header::ORIGIN => match value.to_str() {
@@ -95,7 +96,8 @@ impl Request {
         if HeaderName::from_bytes(name.as_bytes()).is_err() {
             return self.blame(format!("{name:?} is not the name of a cookie"));
         }
-        let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+        let inner =
+            value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
         if !inner.bytes().all(|byte| byte.is_ascii_graphic() && !b"\",;\\".contains(&byte)) {
             return self.blame(format!(
                 "the value of the cookie {name} has a character that a cookie cannot have; encode it"

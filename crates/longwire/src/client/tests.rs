@@ -57,7 +57,8 @@ async fn converse(connect: &Connect, answers: &[&str]) -> (Outcome, Vec<HttpRequ
         for answer in answers {
             let mut io = peers.recv().await.expect("a connection");
             let asked = request(&mut io).await;
-            let bytes = if answer.is_empty() { acceptance(&asked) } else { answer.as_bytes().into() };
+            let bytes =
+                if answer.is_empty() { acceptance(&asked) } else { answer.as_bytes().into() };
             io.write_all(&bytes).await.expect("the client reads");
             requests.push(asked);
             kept.push(io);
@@ -197,7 +198,8 @@ async fn no_secret_is_shown() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_gives_status_headers_and_body() {
-    let answer = "HTTP/1.1 403 Forbidden\r\nX-Why: rules\r\nContent-Length: 14\r\n\r\nNot you,\nsorry";
+    let answer =
+        "HTTP/1.1 403 Forbidden\r\nX-Why: rules\r\nContent-Length: 14\r\n\r\nNot you,\nsorry";
     let (outcome, _) = converse(&client("ws://example.com/"), &[answer]).await;
     let error = outcome.expect_err("refused");
     let ConnectError::Refused(response) = &error else { panic!("{error:?}") };
@@ -291,9 +293,8 @@ async fn every_stage_has_its_timeout() {
     const SILENT: &[(&str, FakeOutcome)] = &[(ADDRESS, (MS_0, Ok(())))];
     const MS_0: Duration = Duration::ZERO;
     let hanging: &[(&str, _)] = &[(ADDRESS, (NEVER, Ok(())))];
-    let proxied = |proxy: &str| {
-        client("ws://example.com/").proxy(proxy.parse().expect("a proxy's URL"))
-    };
+    let proxied =
+        |proxy: &str| client("ws://example.com/").proxy(proxy.parse().expect("a proxy's URL"));
     let ten = Duration::from_secs(10);
     for (connect, outcomes, naming, stage, limit, subject) in [
         (client("ws://example.com/"), SILENT, NEVER, Stage::Dns, ten, "example.com"),
@@ -322,14 +323,21 @@ async fn every_stage_has_its_timeout() {
             ten,
             "socks5h://192.0.2.1:80",
         ),
-        (client("ws://example.com/a"), SILENT, MS(0), Stage::Handshake, ten, "ws://example.com/a"),
+        (
+            client("ws://example.com/a?token=secret"),
+            SILENT,
+            MS(0),
+            Stage::Handshake,
+            ten,
+            "example.com",
+        ),
         (
             client("ws://u:secret@example.com/").handshake_timeout(MS(80)),
             SILENT,
             MS(0),
             Stage::Handshake,
             MS(80),
-            "ws://example.com/",
+            "example.com",
         ),
     ] {
         let (mut fake, mut peers) = Fake::new(outcomes);
@@ -439,7 +447,8 @@ async fn dropped_after_any_poll_opening_closes_every_connection() {
                     let input = handshake.handle_input(&buffer[..read]);
                     if let Some(opening) = input.expect("a valid request") {
                         let answer = if connections == 1 {
-                            b"HTTP/1.1 302 x\r\nLocation: /b\r\nContent-Length: 4\r\n\r\nbody".to_vec()
+                            b"HTTP/1.1 302 x\r\nLocation: /b\r\nContent-Length: 4\r\n\r\nbody"
+                                .to_vec()
                         } else {
                             acceptance(&opening.request().clone())
                         };

@@ -8,7 +8,7 @@ use std::{
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -415,33 +415,23 @@ impl Turn {
     }
 
     /// Reads once. Says whether anything came.
-    fn read<T: AsyncRead>(&mut self, io: Pin<&mut T>, cx: &mut Context<'_>) -> bool {
+    fn read<T: AsyncRead>(&mut self, mut io: Pin<&mut T>, cx: &mut Context<'_>) -> bool {
         let full = !self.unparsed.is_empty() || self.inbox_is_full();
         if self.read_ended || full && self.connection.is_reading() {
             self.connection.handle_reading(false, self.now);
             return false;
         }
         self.connection.handle_reading(true, self.now);
-        let result = if let Some(mut space) = self.connection.payload_space() {
-            let result = poll_read_buf(io, cx, &mut space);
-            if matches!(result, Poll::Ready(Ok(1..))) {
+        let direct = self
+            .connection
+            .payload_space()
+            .map(|mut space| poll_read_buf(io.as_mut(), cx, &mut space));
+        let result = match direct {
+            Some(result) => {
                 self.poll_events(&mut Input::new(&mut []));
+                result
             }
-            result
-        } else {
-            scratch::with(|scratch| {
-                let mut buffer = ReadBuf::new(scratch);
-                match io.poll_read(cx, &mut buffer) {
-                    Poll::Pending => Poll::Pending,
-                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                    Poll::Ready(Ok(())) => {
-                        let arrived = buffer.filled_mut();
-                        let count = arrived.len();
-                        self.parse(arrived);
-                        Poll::Ready(Ok(count))
-                    }
-                }
-            })
+            None => self.read_scratch(io, cx),
         };
         match result {
             Poll::Pending => return false,
@@ -459,12 +449,24 @@ impl Turn {
         true
     }
 
-    fn parse(&mut self, arrived: &mut [u8]) {
-        let mut input = Input::new(arrived);
-        self.poll_events(&mut input);
-        if self.connection.is_reading() {
-            self.unparsed.extend_from_slice(input.rest());
-        }
+    /// Reads into this thread's buffer and parses what came, in place.
+    fn read_scratch<T: AsyncRead>(
+        &mut self,
+        io: Pin<&mut T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        scratch::with(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(io.poll_read(cx, &mut buffer))?;
+            let arrived = buffer.filled_mut();
+            let count = arrived.len();
+            let mut input = Input::new(arrived);
+            self.poll_events(&mut input);
+            if self.connection.is_reading() {
+                self.unparsed.extend_from_slice(input.rest());
+            }
+            Poll::Ready(Ok(count))
+        })
     }
 
     /// Frees what a burst left behind.

@@ -117,8 +117,7 @@ impl Proxy {
     /// Sets the user name and the password, not percent-encoded.
     #[must_use]
     pub fn with_credentials(mut self, user: &str, password: &str) -> Self {
-        self.credentials =
-            Some(Credentials { user: user.into(), password: password.into() });
+        self.credentials = Some(Credentials { user: user.into(), password: password.into() });
         self
     }
 }
@@ -142,7 +141,9 @@ impl Proxy {
 
     /// The proxy that the process's environment names for the target, if any.
     pub(crate) fn from_environment(target: Target<'_>) -> Result<Option<Self>, ProxyUrlError> {
-        choose(target, |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+        choose(target, |name| {
+            std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+        })
     }
 }
 
@@ -278,7 +279,10 @@ mod tests {
         let credentials = proxy.credentials().expect("credentials");
         assert_eq!(credentials.user, b"al@x");
         assert_eq!(credentials.password, b"s:e\xffcret");
-        assert_eq!(format!("{proxy} {proxy:?}"), "http://proxy.test:80 Proxy(http://proxy.test:80)");
+        assert_eq!(
+            format!("{proxy} {proxy:?}"),
+            "http://proxy.test:80 Proxy(http://proxy.test:80)"
+        );
         let proxy = proxy.with_credentials("bob", "hush%20");
         let credentials = proxy.credentials().expect("credentials");
         assert_eq!((&*credentials.user, &*credentials.password), (&b"bob"[..], &b"hush%20"[..]));
@@ -304,7 +308,11 @@ mod tests {
             (&[("https_proxy", "s.test")], WSS, Some("http://s.test:80")),
             (&[("https_proxy", "s.test")], WS, None),
             (&[("HTTPS_PROXY", "https://s.test")], WSS, Some("https://s.test:443")),
-            (&[("HTTPS_PROXY", "s.test"), ("REQUEST_METHOD", "GET")], WSS, Some("http://s.test:80")),
+            (
+                &[("HTTPS_PROXY", "s.test"), ("REQUEST_METHOD", "GET")],
+                WSS,
+                Some("http://s.test:80"),
+            ),
             (&[("ALL_PROXY", "socks5://a.test")], WS, Some("socks5://a.test:1080")),
             (&[("all_proxy", "socks5h://a.test")], WSS, Some("socks5h://a.test:1080")),
             (&[("ALL_PROXY", "a.test"), ("https_proxy", "s.test")], WSS, Some("http://s.test:80")),

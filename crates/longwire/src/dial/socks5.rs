@@ -137,9 +137,10 @@ impl fmt::Display for Reply {
             Self::ConnectionRefused => (5, "the server refused the proxy's connection"),
             Self::TtlExpired => (6, "the proxy's packets expired on their way (TTL)"),
             Self::CommandNotSupported => (7, "the proxy does not support CONNECT"),
-            Self::AddressTypeNotSupported => {
-                (8, "the proxy does not support this type of address; try socks5 or socks5h instead")
-            }
+            Self::AddressTypeNotSupported => (
+                8,
+                "the proxy does not support this type of address; try socks5 or socks5h instead",
+            ),
             Self::Unassigned(code) => (*code, "a code without a meaning"),
         };
         write!(f, "{text} (SOCKS5 reply {code})")
@@ -320,9 +321,10 @@ impl Dialogue {
 fn authentication(credentials: &Credentials) -> Result<Vec<u8>, ProxyFailure> {
     let mut out = vec![1];
     for part in [&credentials.user, &credentials.password] {
-        let length = u8::try_from(part.len()).ok().filter(|length| *length > 0).ok_or(
-            ProxyFailure::UnusableCredentials("SOCKS5 wants 1 to 255 bytes of each"),
-        )?;
+        let length = u8::try_from(part.len())
+            .ok()
+            .filter(|length| *length > 0)
+            .ok_or(ProxyFailure::UnusableCredentials("SOCKS5 wants 1 to 255 bytes of each"))?;
         out.push(length);
         out.extend_from_slice(part);
     }
@@ -394,10 +396,7 @@ mod tests {
         for chunk in [1, 2, 64] {
             let asked = [b"\x05\x02\x01\x00".as_slice(), reply].concat();
             let sent = run(&target, Some(&credentials()), &asked, chunk).expect("a tunnel");
-            assert_eq!(
-                sent,
-                [b"\x05\x02\x00\x02\x01\x02al\x02pw".as_slice(), request].concat()
-            );
+            assert_eq!(sent, [b"\x05\x02\x00\x02\x01\x02al\x02pw".as_slice(), request].concat());
             let not_asked = [b"\x05\x00".as_slice(), reply].concat();
             let sent = run(&target, Some(&credentials()), &not_asked, chunk).expect("a tunnel");
             assert_eq!(sent, [b"\x05\x02\x00\x02".as_slice(), request].concat());

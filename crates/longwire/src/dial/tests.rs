@@ -199,8 +199,10 @@ async fn a_socks5_refusal_that_no_other_address_can_mend_is_final() {
     fake.names = Ok(vec![at(V4), at(V4B)]);
     let options = by("socks5://198.51.100.1");
     let progress = Progress::new();
-    let script =
-        [GREETING, (b"\x05\x01\x00\x01\xc0\x00\x02\x01\x00\x50".as_slice(), b"\x05\x02\x00\x01".as_slice())];
+    let script = [
+        GREETING,
+        (b"\x05\x01\x00\x01\xc0\x00\x02\x01\x00\x50".as_slice(), b"\x05\x02\x00\x01".as_slice()),
+    ];
     let (dialled, _peer) =
         tokio::join!(dial(&fake, EXAMPLE, &options, &progress), play(&mut peers, &script));
     let Err(DialError::Proxy(error)) = dialled else { panic!("{dialled:?}") };
@@ -255,4 +257,23 @@ async fn dropped_after_any_poll_a_tunnel_in_the_making_closes_the_connection() {
             }
         }
     }
+}
+
+#[cfg(not(feature = "tls"))]
+#[tokio::test(start_paused = true)]
+async fn without_the_feature_tls_is_refused_by_name() {
+    let (fake, _peers) = Fake::new(&[(V4, (MS(0), Ok(())))]);
+    let target = Target { secure: true, ..EXAMPLE };
+    let error = dial(&fake, target, &Options::default(), &Progress::new()).await;
+    let Err(DialError::Tls(error)) = error else { panic!("{error:?}") };
+    assert!(error.to_string().contains("feature \"tls\""), "{error}");
+}
+
+#[cfg(all(feature = "tls", not(any(feature = "tls-native-roots", feature = "tls-webpki-roots"))))]
+#[tokio::test(start_paused = true)]
+async fn without_any_roots_the_default_trusts_nobody_and_says_so() {
+    let (fake, _peers) = Fake::new(&[(V4, (MS(0), Ok(())))]);
+    let target = Target { secure: true, ..EXAMPLE };
+    let error = dial(&fake, target, &Options::default(), &Progress::new()).await;
+    assert!(matches!(error, Err(DialError::Tls(TlsError::NoRoots))), "{error:?}");
 }

@@ -1,9 +1,9 @@
 //! The settings of a server's side, and the opening handshake read from a byte stream
 //! (RFC 6455 §4.2).
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
-use http::{Response, StatusCode};
+use http::Response;
 use longwire_proto::{
     Config, Subprotocol,
     handshake::{ClientOpening, HandshakeLimits, ServerHandshake, encode_response},
@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{AcceptError, Incoming, OriginPolicy};
+use super::{AcceptError, Connections, Incoming, OriginPolicy, Registration};
 use crate::WebSocket;
 
 /// Accepts a WebSocket on a byte stream, with every default of [`Acceptor`].
@@ -45,6 +45,7 @@ struct Settings {
     timeout: Duration,
     origins: OriginPolicy,
     subprotocols: Vec<Subprotocol>,
+    connections: Option<Connections>,
 }
 
 impl Default for Acceptor {
@@ -64,6 +65,7 @@ impl Acceptor {
                 timeout: Duration::from_secs(10),
                 origins: OriginPolicy::default(),
                 subprotocols: Vec::new(),
+                connections: None,
             }),
         }
     }
@@ -105,6 +107,15 @@ impl Acceptor {
         self.set(|settings| settings.limits = limits)
     }
 
+    /// Keeps the connections in this list, so that they can all be closed. Default: in none.
+    ///
+    /// A [`Server`](super::Server) with such an acceptor uses this list in place of its own, and its
+    /// graceful shutdown closes whatever is in it.
+    #[must_use]
+    pub fn track(self, connections: &Connections) -> Self {
+        self.set(|settings| settings.connections = Some(connections.clone()))
+    }
+
     /// Reads a client's opening handshake and accepts it.
     ///
     /// # Errors
@@ -130,19 +141,41 @@ impl Acceptor {
     /// # Cancel safety
     ///
     /// Dropping the future closes the transport.
-    pub async fn read<T>(&self, mut transport: T) -> Result<Incoming<T>, AcceptError>
+    pub async fn read<T>(&self, transport: T) -> Result<Incoming<T>, AcceptError>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.read_registered(transport, self.register()).await
+    }
+
+    /// As [`Self::read`], for a connection that has its place already.
+    pub(super) async fn read_registered<T>(
+        &self,
+        mut transport: T,
+        registration: Option<Registration>,
+    ) -> Result<Incoming<T>, AcceptError>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
         let limit = self.settings.timeout;
-        let result = match timeout(limit, self.read_opening(&mut transport)).await {
-            Err(_) => Err(AcceptError::TimedOut { limit }),
-            Ok(result) => result.and_then(|opening| self.check(opening)),
+        let closing = async {
+            match &registration {
+                Some(registration) => registration.closing().await,
+                None => pending().await,
+            }
+        };
+        let result = tokio::select! {
+            biased;
+            result = timeout(limit, self.read_opening(&mut transport)) => match result {
+                Err(_) => Err(AcceptError::TimedOut { limit }),
+                Ok(result) => result.and_then(|opening| self.check(opening, registration.as_ref())),
+            },
+            () = closing => Err(AcceptError::ShuttingDown),
         };
         match result {
-            Ok(opening) => Ok(Incoming::new(transport, opening, self.clone())),
+            Ok(opening) => Ok(Incoming::new(transport, opening, self.clone(), registration)),
             Err(error) => {
-                if let Some(response) = refusal(&error) {
+                if let Some(response) = error.refusal() {
                     // The client's fault is what is reported, whether the answer arrives or not.
                     drop(timeout(limit, refuse(&mut transport, &response)).await);
                 }
@@ -169,13 +202,30 @@ impl Acceptor {
         }
     }
 
-    /// Checks what this server asks beyond the RFC: the origin.
-    pub(super) fn check(&self, opening: ClientOpening) -> Result<ClientOpening, AcceptError> {
+    /// Checks what this server asks beyond the RFC: the origin, and that it is not shutting down.
+    pub(super) fn check(
+        &self,
+        opening: ClientOpening,
+        registration: Option<&Registration>,
+    ) -> Result<ClientOpening, AcceptError> {
+        if registration.is_some_and(Registration::is_closing) {
+            return Err(AcceptError::ShuttingDown);
+        }
         if self.settings.origins.permits(opening.origin(), opening.host()) {
             return Ok(opening);
         }
         let origin = opening.origin().unwrap_or_default().to_owned();
         Err(AcceptError::OriginRefused { origin })
+    }
+
+    /// A place in the list of connections, if there is one.
+    pub(super) fn register(&self) -> Option<Registration> {
+        self.settings.connections.as_ref().map(Connections::register)
+    }
+
+    /// The list of connections that was given.
+    pub(super) fn connections(&self) -> Option<&Connections> {
+        self.settings.connections.as_ref()
     }
 
     pub(super) fn shared_config(&self) -> &Arc<Config> {
@@ -189,28 +239,6 @@ impl Acceptor {
     /// The subprotocol for this client, if both sides know one.
     pub(super) fn select_subprotocol(&self, opening: &ClientOpening) -> Option<Subprotocol> {
         opening.select_subprotocol(&self.settings.subprotocols)
-    }
-}
-
-/// The HTTP answer that a fault of the request deserves; `None` for a fault that is not the client's
-/// or that no answer can reach.
-pub(super) fn refusal(error: &AcceptError) -> Option<Response<String>> {
-    match error {
-        AcceptError::Handshake(error) => error.response(),
-        AcceptError::OriginRefused { .. } => {
-            let mut response = Response::new(
-                "pages of this origin may not connect; the server's OriginPolicy can allow it\n"
-                    .to_owned(),
-            );
-            *response.status_mut() = StatusCode::FORBIDDEN;
-            Some(response)
-        }
-        AcceptError::TimedOut { .. } => {
-            let mut response = Response::new("the request was not there in time\n".to_owned());
-            *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
-            Some(response)
-        }
-        _ => None,
     }
 }
 

@@ -12,10 +12,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    AcceptError, Acceptor, Registration,
-    acceptor::{refusal, refuse},
-};
+use super::{AcceptError, Acceptor, Registration, acceptor::refuse};
 use crate::{WebSocket, connection::Meta};
 
 /// A client's opening handshake (RFC 6455 §4.2.1), read and not yet answered.
@@ -31,13 +28,13 @@ pub struct Incoming<T> {
 }
 
 impl<T> Incoming<T> {
-    pub(super) fn new(transport: T, opening: ClientOpening, acceptor: Acceptor) -> Self {
-        Self { transport, opening, acceptor, peer_addr: None, registration: None }
-    }
-
-    pub(super) fn registered(mut self, registration: Registration) -> Self {
-        self.registration = Some(registration);
-        self
+    pub(super) fn new(
+        transport: T,
+        opening: ClientOpening,
+        acceptor: Acceptor,
+        registration: Option<Registration>,
+    ) -> Self {
+        Self { transport, opening, acceptor, peer_addr: None, registration }
     }
 
     /// Notes the peer's address, for [`WebSocket::peer_addr`].
@@ -104,11 +101,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Incoming<T> {
             Ok(accepted) => accepted,
             Err(error) => {
                 let error = AcceptError::Handshake(error);
-                let response = refusal(&error).unwrap_or_else(|| {
-                    let mut response = Response::new("the server's own answer is at fault\n".to_owned());
-                    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
-                    response
-                });
+                let response = error.response();
                 // The mistake is what is reported, whether the answer arrives or not.
                 drop(timeout(limit, refuse(&mut self.transport, &response)).await);
                 return Err(error);

@@ -7,11 +7,11 @@ use tokio::{
     net::{TcpListener, TcpStream, ToSocketAddrs},
     sync::Semaphore,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tracing::{debug, warn};
 
-use super::{AcceptError, Acceptor, Incoming, Transport, registry::Registry};
+use super::{AcceptError, Acceptor, Drained, Incoming, Registration, Transport};
 use crate::WebSocket;
 #[cfg(feature = "tls")]
 use crate::tls::ServerTls;
@@ -40,16 +40,6 @@ pub struct Server {
     tls: Option<ServerTls>,
     max_connections: usize,
     shutdown_timeout: Duration,
-}
-
-/// What a graceful shutdown came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Drained {
-    /// Connections that ended within the time.
-    pub ended: usize,
-    /// Connections that did not, and whose transports were dropped.
-    pub aborted: usize,
 }
 
 impl Server {
@@ -158,7 +148,7 @@ impl Server {
         H: Fn(Incoming<Transport>) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let registry = Registry::default();
+        let connections = self.acceptor.connections().cloned().unwrap_or_default();
         let places = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
         let mut handlers = JoinSet::new();
         tokio::pin!(stop);
@@ -175,29 +165,32 @@ impl Server {
                 }
                 () = &mut stop => break,
             };
-            let (opening, handler) = (self.opening(stream), handler.clone());
-            let registration = registry.register();
+            let opening = self.opening(stream, connections.register());
+            let handler = handler.clone();
             handlers.spawn(async move {
                 match opening.await {
-                    Ok(incoming) => {
-                        handler(incoming.from_peer(peer_addr).registered(registration)).await;
-                    }
+                    Ok(incoming) => handler(incoming.from_peer(peer_addr)).await,
                     Err(error) => debug!(%peer_addr, %error, "a client's request was refused"),
                 }
                 drop(place);
             });
         }
-        let (limit, open) = (self.shutdown_timeout, registry.len());
+        let limit = self.shutdown_timeout;
         drop(self);
-        debug!(connections = open, "closing every connection with 1001");
         let reason = CloseReason::truncated("server is shutting down");
-        registry.close_all(&Close::new(CloseCode::GOING_AWAY, reason));
-        if timeout(limit, registry.emptied()).await.is_ok() {
-            return Ok(Drained { ended: open, aborted: 0 });
+        let deadline = Instant::now() + limit;
+        let drained =
+            connections.close_all(Close::new(CloseCode::GOING_AWAY, reason), limit).await;
+        // A handler may have work to do once its connection has ended.
+        let joined = timeout_at(deadline, async {
+            while let Some(ended) = handlers.join_next().await {
+                report(ended);
+            }
+        });
+        if joined.await.is_err() {
+            handlers.shutdown().await;
         }
-        let aborted = registry.abort_all();
-        handlers.shutdown().await;
-        Ok(Drained { ended: open.saturating_sub(aborted), aborted })
+        Ok(drained)
     }
 
     /// The next TCP connection, whatever happened to those before it.
@@ -225,6 +218,7 @@ impl Server {
     fn opening(
         &self,
         stream: TcpStream,
+        registration: Registration,
     ) -> impl Future<Output = Result<Incoming<Transport>, AcceptError>> + Send + 'static {
         let acceptor = self.acceptor.clone();
         #[cfg(feature = "tls")]
@@ -233,13 +227,16 @@ impl Server {
             #[cfg(feature = "tls")]
             if let Some(tls) = tls {
                 let limit = acceptor.timeout();
-                let stream = timeout(limit, tls.accept(stream))
-                    .await
+                let stream = tokio::select! {
+                    stream = timeout(limit, tls.accept(stream)) => stream,
+                    () = registration.closing() => return Err(AcceptError::ShuttingDown),
+                };
+                let stream = stream
                     .map_err(|_| AcceptError::TimedOut { limit })?
                     .map_err(AcceptError::Tls)?;
-                return acceptor.read(Transport::from(stream)).await;
+                return acceptor.read_registered(Transport::from(stream), Some(registration)).await;
             }
-            acceptor.read(Transport::from(stream)).await
+            acceptor.read_registered(Transport::from(stream), Some(registration)).await
         }
     }
 }

@@ -2,24 +2,37 @@
 //!
 //! [`accept`] does it with every default. An [`Acceptor`] holds the settings, an [`Incoming`] is a
 //! client's request that is not answered yet, and a [`Server`] is a listener that does it all and
-//! shuts down gracefully.
+//! shuts down gracefully. Behind hyper, [`Acceptor::upgrade`] does it for a request that hyper has
+//! read (feature `hyper`), and [`UpgradeService`] is that as a tower service (feature `tower`);
+//! [`Connections`] gives these their graceful shutdown.
 
 mod acceptor;
+mod connections;
 mod error;
 mod incoming;
 mod listener;
 mod origin;
-mod registry;
+#[cfg(feature = "tower")]
+mod service;
 mod transport;
+#[cfg(feature = "hyper")]
+mod upgrade;
 
 pub use longwire_proto::handshake::{Answer, HandshakeLimits};
 
-pub(crate) use self::registry::Registration;
+pub(crate) use self::connections::Registration;
 pub use self::{
     acceptor::{Acceptor, accept},
+    connections::{Connections, Drained},
     error::AcceptError,
     incoming::Incoming,
-    listener::{Drained, Server},
+    listener::Server,
     origin::OriginPolicy,
     transport::Transport,
 };
+#[cfg(feature = "tower")]
+pub use self::service::UpgradeService;
+#[cfg(feature = "hyper")]
+pub(crate) use self::upgrade::Upgradable;
+#[cfg(feature = "hyper")]
+pub use self::upgrade::{Upgrade, UpgradeError};

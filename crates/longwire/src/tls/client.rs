@@ -100,10 +100,10 @@ impl ClientTls {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| TlsError::ServerName(host.to_owned()))?;
         let connector = TlsConnector::from(self.config().await?);
-        let stream = connector.connect(name, io).await.map_err(|source| TlsError::Handshake {
-            host: Some(host.to_owned()),
-            source,
-        })?;
+        let stream = connector
+            .connect(name, io)
+            .await
+            .map_err(|source| TlsError::Handshake { host: Some(host.to_owned()), source })?;
         match stream.get_ref().1.alpn_protocol() {
             Some(protocol) if protocol != HTTP_1_1 => {
                 Err(TlsError::Alpn(String::from_utf8_lossy(protocol).into_owned()))
@@ -116,9 +116,9 @@ impl ClientTls {
 /// Reading the store takes milliseconds of disk and parsing, so not on the runtime's own threads.
 #[cfg(feature = "tls-native-roots")]
 async fn default_roots() -> Result<ClientTls, TlsError> {
-    tokio::task::spawn_blocking(ClientTls::native_roots).await.unwrap_or_else(|error| {
-        Err(TlsError::NativeRoots(io::Error::other(error).to_string()))
-    })
+    tokio::task::spawn_blocking(ClientTls::native_roots)
+        .await
+        .unwrap_or_else(|error| Err(TlsError::NativeRoots(io::Error::other(error).to_string())))
 }
 
 #[cfg(all(feature = "tls-webpki-roots", not(feature = "tls-native-roots")))]

@@ -63,9 +63,9 @@ pub enum TlsError {
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Disabled => {
-                f.write_str("longwire was built without TLS; enable its feature \"tls\", or use ws:")
-            }
+            Self::Disabled => f.write_str(
+                "longwire was built without TLS; enable its feature \"tls\", or use ws:",
+            ),
             Self::NoRoots => f.write_str(
                 "no certificate authority is trusted; enable the feature \"tls-native-roots\" or \
                  \"tls-webpki-roots\", or give a ClientTls with roots of its own",
@@ -135,8 +135,7 @@ fn cure(error: &io::Error) -> Option<&'static str> {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 Some("correct this machine's clock")
             }
-            CertificateError::NotValidForName
-            | CertificateError::NotValidForNameContext { .. } => {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 Some("use a host name that the certificate has")
             }
             _ => None,

@@ -19,15 +19,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// What a test waits for at most; a hanging test fails with it.
-pub async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it takes too long")
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_mins(1), future).await.expect("it takes too long")
 }
 
-pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// Reads an opening handshake's request.
-pub async fn read_request(io: &mut (impl AsyncRead + Unpin)) -> Option<Request<()>> {
+pub(crate) async fn read_request(io: &mut (impl AsyncRead + Unpin)) -> Option<Request<()>> {
     let mut handshake = ServerHandshake::new(HandshakeLimits::default());
     let mut buffer = [0; 1024];
     loop {
@@ -39,7 +39,7 @@ pub async fn read_request(io: &mut (impl AsyncRead + Unpin)) -> Option<Request<(
 }
 
 /// The bytes that accept a request.
-pub fn acceptance(request: &Request<()>) -> Vec<u8> {
+pub(crate) fn acceptance(request: &Request<()>) -> Vec<u8> {
     let opening = longwire_proto::handshake::ClientOpening::from_request(request);
     let opening = opening.expect("a valid request");
     encode_acceptance(&opening.accept(Answer::default()).expect("a valid answer").0)
@@ -66,7 +66,7 @@ async fn echo(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::io::Result
 }
 
 /// Sends a message and sees it come back.
-pub async fn assert_echo(ws: &mut WebSocket) {
+pub(crate) async fn assert_echo(ws: &mut WebSocket) {
     soon(async {
         ws.send("hello").await.expect("an open connection");
         let message = ws.recv().await.expect("an open connection");
@@ -76,23 +76,23 @@ pub async fn assert_echo(ws: &mut WebSocket) {
 }
 
 /// A WebSocket echo server that plays scripted refusals first.
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<Request<()>>>>,
     _task: JoinSet<()>,
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::scripted(Vec::new(), None).await
     }
 
-    pub async fn with_tls(tls: ServerTls) -> Self {
+    pub(crate) async fn with_tls(tls: ServerTls) -> Self {
         Self::scripted(Vec::new(), Some(tls)).await
     }
 
     /// The first connections get these answers, all further ones an echo.
-    pub async fn scripted(answers: Vec<String>, tls: Option<ServerTls>) -> Self {
+    pub(crate) async fn scripted(answers: Vec<String>, tls: Option<ServerTls>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -102,11 +102,11 @@ impl Server {
     }
 
     /// The requests so far.
-    pub fn requests(&self) -> Vec<Request<()>> {
+    pub(crate) fn requests(&self) -> Vec<Request<()>> {
         self.requests.lock().expect("not poisoned").clone()
     }
 
-    pub fn url(&self, scheme: &str, host: &str, path: &str) -> String {
+    pub(crate) fn url(&self, scheme: &str, host: &str, path: &str) -> String {
         format!("{scheme}://{host}:{}{path}", self.address.port())
     }
 }
@@ -153,7 +153,7 @@ async fn serve(
 
 /// What a fake proxy speaks.
 #[derive(Clone)]
-pub enum Speaks {
+pub(crate) enum Speaks {
     /// HTTP CONNECT; answers with this instead of a tunnel if it is not empty.
     Http(&'static str),
     /// HTTP CONNECT under TLS.
@@ -163,14 +163,14 @@ pub enum Speaks {
 }
 
 /// A proxy that takes every destination for one server.
-pub struct FakeProxy {
-    pub address: SocketAddr,
+pub(crate) struct FakeProxy {
+    pub(crate) address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
     _task: JoinSet<()>,
 }
 
 impl FakeProxy {
-    pub async fn start(speaks: Speaks, to: SocketAddr) -> Self {
+    pub(crate) async fn start(speaks: Speaks, to: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -198,11 +198,11 @@ impl FakeProxy {
     }
 
     /// What was asked for: a whole request head, or a SOCKS destination.
-    pub fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("not poisoned").clone()
     }
 
-    pub fn url(&self, scheme: &str) -> String {
+    pub(crate) fn url(&self, scheme: &str) -> String {
         format!("{scheme}://{}", self.address)
     }
 }
@@ -282,7 +282,7 @@ async fn socks_proxy(
 }
 
 /// PEM files in a folder of their own, which is removed at the end.
-pub struct Certificates {
+pub(crate) struct Certificates {
     folder: PathBuf,
 }
 
@@ -296,12 +296,16 @@ impl Drop for Certificates {
 impl Certificates {
     /// An authority (`ca.pem`), and a server's certificate of it (`server.pem`, `server.key`) for these
     /// names.
-    pub fn new(test: &str, names: &[&str]) -> Self {
+    pub(crate) fn new(test: &str, names: &[&str]) -> Self {
         Self::altered(test, names, |_| {})
     }
 
     /// The same, with the server's certificate altered.
-    pub fn altered(test: &str, names: &[&str], alter: impl FnOnce(&mut CertificateParams)) -> Self {
+    pub(crate) fn altered(
+        test: &str,
+        names: &[&str],
+        alter: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
         let folder = std::env::temp_dir().join(format!("longwire-{}-{test}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a temporary folder");
         let certificates = Self { folder };
@@ -322,29 +326,29 @@ impl Certificates {
         certificates
     }
 
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, text).expect("a writable folder");
         path
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    pub fn server(&self) -> ServerTls {
+    pub(crate) fn server(&self) -> ServerTls {
         ServerTls::from_pem_files(self.path("server.pem"), self.path("server.key"))
             .expect("valid files")
     }
 
-    pub fn client(&self) -> ClientTls {
+    pub(crate) fn client(&self) -> ClientTls {
         ClientTls::with_ca_file(self.path("ca.pem")).expect("a valid file")
     }
 }
 
 /// Runs an ignored test of this program in a process of its own, whose environment has these variables and
 /// none of a proxy.
-pub fn in_environment(test: &str, variables: &[(&str, &str)]) -> Output {
+pub(crate) fn in_environment(test: &str, variables: &[(&str, &str)]) -> Output {
     let program = std::env::current_exe().expect("the test's own path");
     let mut command = Command::new(program);
     command.args(["--exact", test, "--ignored", "--nocapture"]);
@@ -355,12 +359,12 @@ pub fn in_environment(test: &str, variables: &[(&str, &str)]) -> Output {
     command.envs(variables.iter().copied()).output().expect("the test program runs")
 }
 
-pub fn path_text(path: &Path) -> &str {
+pub(crate) fn path_text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
 }
 
 /// Connects and fails; gives the error.
-pub async fn failure(connect: Connect) -> ConnectError {
+pub(crate) async fn failure(connect: Connect) -> ConnectError {
     match soon(connect.into_future()).await {
         Ok(_) => panic!("it connected"),
         Err(error) => error,
@@ -368,7 +372,7 @@ pub async fn failure(connect: Connect) -> ConnectError {
 }
 
 /// Polls a future at most `polls` times, then drops it.
-pub async fn polled<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+pub(crate) async fn polled<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;
     std::future::poll_fn(|cx| {
@@ -384,7 +388,10 @@ pub async fn polled<F: Future>(polls: usize, future: F) -> Option<F::Output> {
 
 /// Drops the connection that `connect` makes after each number of polls until it succeeds. The connection goes
 /// through a relay to `to`, which counts, so that each connection is seen to end.
-pub async fn assert_cancel_safe(to: SocketAddr, connect: impl Fn(SocketAddr) -> Connect) -> usize {
+pub(crate) async fn assert_cancel_safe(
+    to: SocketAddr,
+    connect: impl Fn(SocketAddr) -> Connect,
+) -> usize {
     let relay = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = relay.local_addr().expect("bound");
     for polls in 1.. {
@@ -437,6 +444,7 @@ fn relay_one(
         };
         let down = async {
             let _ = tokio::io::copy(&mut server_read, &mut write).await;
+            let _ = write.shutdown().await;
             std::future::pending::<()>().await;
         };
         tokio::select! {

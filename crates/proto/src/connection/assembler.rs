@@ -1,6 +1,6 @@
 //! A message put together from the payloads of its frames, under its limits (RFC 6455 §5.4).
 
-use bytes::{BufMut, Bytes, BytesMut, buf::Limit as LimitedBuf};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{
     Delivery, Limit, Limits, Message, MessageType, ProtocolError, Text, utf8::Utf8Validator,
@@ -42,8 +42,7 @@ impl Assembler {
         if delivery == Delivery::Fragments {
             return Ok(());
         }
-        // Neither sum can overflow: both terms are bounded by limits seen before.
-        self.fragments += 1;
+        self.fragments = self.fragments.saturating_add(1);
         if self.fragments > limits.max_fragments {
             return Err(ProtocolError::LimitExceeded(Limit::Fragments(limits.max_fragments)));
         }
@@ -58,10 +57,14 @@ impl Assembler {
     }
 
     /// Space behind the payload, for a read of up to `remaining` bytes.
-    pub(super) fn space(&mut self, remaining: usize) -> LimitedBuf<&mut BytesMut> {
+    pub(super) fn space(&mut self, remaining: usize) -> impl BufMut + use<'_> {
         self.grow(1, remaining);
         let space = self.data.capacity() - self.data.len();
         (&mut self.data).limit(space.min(remaining))
+    }
+
+    pub(super) fn has_unprocessed(&self) -> bool {
+        self.processed < self.data.len()
     }
 
     /// What was read into [`Self::space`] and is still masked.
@@ -81,7 +84,7 @@ impl Assembler {
         delivery: Delivery,
     ) -> Result<Option<Message>, ProtocolError> {
         let text = self.message_type == MessageType::Text;
-        if text && self.processed < self.data.len() {
+        if text && self.has_unprocessed() {
             self.utf8.push(&self.data[self.processed..]).map_err(|_| ProtocolError::TextNotUtf8)?;
         }
         if text {

@@ -117,10 +117,10 @@ impl Heartbeat {
     /// When to look at the clock again.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let keepalive = self.keepalive.filter(|_| self.reading)?;
-        Some(match self.awaited {
-            None => self.heard + keepalive.interval,
-            Some(awaited) => awaited.since + keepalive.timeout,
-        })
+        match self.awaited {
+            None => self.heard.checked_add(keepalive.interval),
+            Some(awaited) => awaited.since.checked_add(keepalive.timeout),
+        }
     }
 
     pub(super) fn on_time(&self, now: Instant) -> Verdict {

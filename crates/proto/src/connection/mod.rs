@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Buf, BytesMut, buf::Limit};
+use bytes::{Buf, BufMut};
 
 pub use self::{
     event::{Cause, Closed, Event, Timer},
@@ -82,6 +82,8 @@ struct Closing {
     cause: Option<Cause>,
     /// When patience with the closing handshake ends.
     deadline: Option<Instant>,
+    /// When it ends although the transport still takes bytes.
+    limit: Option<Instant>,
     /// Whether the caller was told to end its direction of the transport.
     fin_told: bool,
     /// Whether the peer ended its direction of the transport.
@@ -156,7 +158,7 @@ impl Connection {
         if !self.state.may_send() {
             return Err(SendError::Closed(message));
         }
-        let queued = self.send.outgoing.remaining();
+        let queued = self.send.buffered_amount();
         if queued > 0
             && queued.saturating_add(message.len()) > self.config.limits.max_buffered_amount
         {
@@ -183,10 +185,14 @@ impl Connection {
     /// A code that may not be on the wire (§7.4) is replaced by 1000, and [`Close::EMPTY`] stays
     /// empty. The peer's messages still arrive until its Close frame does.
     pub fn close(&mut self, close: Close, now: Instant) {
-        if matches!(self.owed, Some(Owed::AnswerClose)) {
-            self.owed = None;
+        match self.owed {
+            // The violation's own code goes out, and not one that hides it.
+            Some(Owed::Fail(_)) => {}
+            Some(Owed::AnswerClose) | None => {
+                self.owed = None;
+                self.send_close(close, now);
+            }
         }
-        self.send_close(close, now);
     }
 
     /// Fails the connection (§7.1.7): sends the Close frame, reads no more, and ends.
@@ -200,12 +206,16 @@ impl Connection {
     fn send_close(&mut self, mut close: Close, now: Instant) {
         let Some(next) = self.state.after(Step::SendClose) else { return };
         self.state = next;
-        if close.code != CloseCode::NO_STATUS_RCVD && !close.code.may_be_sent() {
+        if close.code == CloseCode::NO_STATUS_RCVD {
+            close = Close::EMPTY;
+        } else if !close.code.may_be_sent() {
             close.code = CloseCode::NORMAL_CLOSURE;
         }
         self.send.close(&close);
         self.closing.sent = Some(close);
-        self.closing.deadline = Some(now + self.config.close_timeout);
+        let timeout = self.config.close_timeout;
+        self.closing.deadline = now.checked_add(timeout);
+        self.closing.limit = now.checked_add(timeout.saturating_mul(CLOSE_PATIENCE));
     }
 
     /// The peer ended its direction of the transport.
@@ -232,19 +242,22 @@ impl Connection {
     pub fn handle_written(&mut self, count: usize, now: Instant) {
         let before = self.send.outgoing.written();
         self.send.written(count);
+        if count == 0 {
+            return;
+        }
         self.heartbeat.on_written(before, now);
-        if self.closing.cause.is_none()
-            && let Some(deadline) = &mut self.closing.deadline
-            && count > 0
-        {
-            *deadline = now + self.config.close_timeout;
+        if self.closing.cause.is_none() && self.closing.deadline.is_some() {
+            let later = now.checked_add(self.config.close_timeout);
+            self.closing.deadline = later.min(self.closing.limit).or(self.closing.limit);
         }
     }
 
     /// The instant that [`Self::poll_timeout`] named has come, or an earlier one.
     pub fn handle_timeout(&mut self, now: Instant) {
+        // Whoever calls this has waited long enough for a Close frame that is owed.
+        self.settle(now);
         if self.closing.deadline.is_some_and(|deadline| deadline <= now) {
-            if self.state != State::CloseExchanged {
+            if self.state != State::CloseExchanged || self.send.outgoing.has_remaining() {
                 self.closing.cause.get_or_insert(Cause::TimedOut(Timer::Close));
             }
             self.finish();
@@ -285,7 +298,7 @@ impl Connection {
     /// pieces in which the bytes arrive, the events are the same.
     #[must_use]
     pub fn poll_event(&mut self, input: &mut Input<'_>, now: Instant) -> Option<Event> {
-        if !input.is_empty() {
+        if !input.is_empty() || self.receive.has_direct() {
             self.heartbeat.on_received(now);
         }
         self.settle(now);
@@ -300,6 +313,7 @@ impl Connection {
             Ok(received) => self.receive(received?, now),
             Err(error) => {
                 self.deaf = true;
+                self.closing.cause.get_or_insert(Cause::Violation(error));
                 self.owed = Some(Owed::Fail(error));
                 Event::Violation(error)
             }
@@ -321,7 +335,6 @@ impl Connection {
                 self.send_close(code.into(), now);
             }
             Some(Owed::Fail(error)) => {
-                self.closing.cause = Some(Cause::Violation(error));
                 let reason = CloseReason::truncated(&error.to_string());
                 self.fail(Close::new(error.close_code(), reason), now);
             }
@@ -355,7 +368,7 @@ impl Connection {
                 self.state = self.state.after(Step::ReceiveClose).expect("deaf after the first");
                 if self.state == State::CloseReceived {
                     self.owed = Some(Owed::AnswerClose);
-                    self.closing.deadline = Some(now + self.config.close_timeout);
+                    self.closing.deadline = now.checked_add(self.config.close_timeout);
                 }
                 Event::CloseReceived(close)
             }
@@ -403,14 +416,14 @@ impl Connection {
     }
 
     fn idle_deadline(&self) -> Option<Instant> {
-        self.config.idle_timeout.map(|timeout| self.active + timeout)
+        self.config.idle_timeout.and_then(|timeout| self.active.checked_add(timeout))
     }
 
     /// Space to read payload into without a further copy, while a large one is under way.
     ///
     /// Fill it by one read from the transport, then poll events with an empty input. With bytes
     /// still in hand, parse these first.
-    pub fn payload_space(&mut self) -> Option<Limit<&mut BytesMut>> {
+    pub fn payload_space(&mut self) -> Option<impl BufMut + use<'_>> {
         if self.deaf { None } else { self.receive.payload_space() }
     }
 
@@ -456,7 +469,7 @@ impl Connection {
 
     /// Bytes queued and not yet handed to the transport, frame headers included.
     pub fn buffered_amount(&self) -> usize {
-        self.send.outgoing.remaining()
+        self.send.buffered_amount()
     }
 
     /// The latest round-trip time; `None` before the first Pong.
@@ -479,3 +492,7 @@ impl fmt::Debug for Connection {
             .finish_non_exhaustive()
     }
 }
+
+/// How many times [`Config::close_timeout`] the closing handshake may take while the transport goes
+/// on taking bytes.
+const CLOSE_PATIENCE: u32 = 10;

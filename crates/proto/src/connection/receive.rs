@@ -1,6 +1,6 @@
 //! Frames in: their order, masking and limits, and messages put together (RFC 6455 §5, §6.2).
 
-use bytes::{BytesMut, buf::Limit as LimitedBuf};
+use bytes::BufMut;
 
 use super::{
     Input,
@@ -97,7 +97,7 @@ impl Receive {
 
     /// Space for payload of the message under way, to be filled by a read without a further copy:
     /// at most what its frame still lacks, and no more than has arrived or [`SPACE_MIN`].
-    pub(super) fn payload_space(&mut self) -> Option<LimitedBuf<&mut BytesMut>> {
+    pub(super) fn payload_space(&mut self) -> Option<impl BufMut + use<'_>> {
         let frame = self.frame.filter(|frame| !frame.opcode.is_control())?;
         let message = self.message.as_mut()?;
         let remaining = usize::try_from(frame.remaining).unwrap_or(usize::MAX);
@@ -105,6 +105,11 @@ impl Receive {
             return None;
         }
         Some(message.space(remaining))
+    }
+
+    /// Whether something was read into [`Self::payload_space`] that was not looked at.
+    pub(super) fn has_direct(&self) -> bool {
+        self.message.as_ref().is_some_and(Assembler::has_unprocessed)
     }
 
     fn take_header(&mut self, input: &mut Input<'_>) -> Result<Option<FrameHeader>, ProtocolError> {

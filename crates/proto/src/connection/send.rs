@@ -16,6 +16,9 @@ pub(super) struct Send {
     /// A client's masking keys; a server has none.
     keys: Option<Box<dyn MaskingKeys>>,
     fragment_size: Option<NonZeroUsize>,
+    /// What is not queued yet of a message longer than `fragment_size`, so that control frames may
+    /// pass it.
+    rest: Bytes,
     /// The type of the message whose last fragment was not sent yet.
     under_way: Option<MessageType>,
     pongs: Pongs,
@@ -41,6 +44,7 @@ impl Send {
             outgoing: Outgoing::default(),
             keys,
             fragment_size,
+            rest: Bytes::new(),
             under_way: None,
             pongs: Pongs::default(),
         }
@@ -51,20 +55,36 @@ impl Send {
         if self.under_way.is_some() {
             return Err(SendError::FragmentPending(message));
         }
-        let mut opcode = opcode_of(message.message_type());
-        let mut payload = message.into_bytes();
-        if let Some(size) = self.fragment_size {
-            while payload.len() > size.get() {
-                self.frame(opcode, false, payload.split_to(size.get()));
-                opcode = Opcode::Continuation;
-            }
+        if !self.rest.is_empty() {
+            return Err(SendError::Full(message));
         }
-        self.frame(opcode, true, payload);
+        let opcode = opcode_of(message.message_type());
+        let mut payload = message.into_bytes();
+        match self.fragment_size {
+            Some(size) if payload.len() > size.get() => {
+                self.frame(opcode, false, payload.split_to(size.get()));
+                self.rest = payload;
+                self.top_up(TOP_UP);
+            }
+            _ => self.frame(opcode, true, payload),
+        }
         Ok(())
+    }
+
+    /// Queues further fragments of a long message until `target` bytes are queued.
+    fn top_up(&mut self, target: usize) {
+        while !self.rest.is_empty() && self.outgoing.remaining() < target {
+            let size = self.fragment_size.map_or(usize::MAX, NonZeroUsize::get);
+            let fragment = self.rest.split_to(size.min(self.rest.len()));
+            self.frame(Opcode::Continuation, self.rest.is_empty(), fragment);
+        }
     }
 
     /// Queues a part of a message as a frame.
     pub(super) fn fragment(&mut self, fragment: Fragment) -> Result<(), SendError> {
+        if !self.rest.is_empty() {
+            return Err(SendError::Full(fragment.part));
+        }
         let message_type = fragment.part.message_type();
         let opcode = match self.under_way {
             None => opcode_of(message_type),
@@ -97,6 +117,7 @@ impl Send {
     /// Queues the Close frame: the last frame of all.
     pub(super) fn close(&mut self, close: &Close) {
         self.pongs.latest = None;
+        self.top_up(usize::MAX);
         let mut body = Vec::new();
         close.encode(&mut body);
         self.control(Opcode::Close, &body);
@@ -111,6 +132,12 @@ impl Send {
         {
             self.pong(&latest);
         }
+        self.top_up(TOP_UP);
+    }
+
+    /// Bytes to be written.
+    pub(super) fn buffered_amount(&self) -> usize {
+        self.outgoing.remaining() + self.rest.len()
     }
 
     fn frame(&mut self, opcode: Opcode, fin: bool, payload: Bytes) {
@@ -139,3 +166,7 @@ const fn opcode_of(message_type: MessageType) -> Opcode {
 /// Pongs that may wait in the queue at a time. Peers ping in bursts of ten; a peer that pings and
 /// never reads costs 16 times 131 bytes.
 const MAX_QUEUED_PONGS: u8 = 16;
+
+/// Bytes of fragments that are queued ahead of the transport: a Pong waits behind no more than these
+/// and one fragment.
+const TOP_UP: usize = 64 * 1024;

@@ -1,0 +1,19 @@
+//! The process's own limits: as many open files as the system allows.
+
+/// Raises the soft limit of open files to the hard one, so that thousands of connections fit.
+///
+/// The default of 1024 exists for programs that use `select`; this one does not.
+#[cfg(unix)]
+pub(crate) fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        // Where it is refused, fewer connections fit, and accepting says so.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
+/// There is no such limit.
+#[cfg(not(unix))]
+pub(crate) fn raise_open_files() {}

@@ -1,0 +1,230 @@
+//! The opening handshake behind hyper, which has read the request (RFC 6455 §4.2).
+
+use std::{
+    error, fmt,
+    future::Future,
+    mem,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Extensions, Request, Response};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use longwire_proto::{
+    Config, Side,
+    handshake::{Answer, ClientOpening},
+};
+use tokio::time::{Sleep, sleep};
+
+use super::{AcceptError, Acceptor};
+use crate::{WebSocket, connection::Meta};
+
+impl Acceptor {
+    /// Accepts a client's opening handshake that hyper has read: gives the 101 to answer with, and
+    /// the connection, which opens when hyper has written that answer.
+    ///
+    /// Serve by HTTP/1.1 with upgrades enabled, such as
+    /// `http1::Builder::serve_connection(..).with_upgrades()`. Of this acceptor,
+    /// [`Self::handshake_limits`] is hyper's to enforce, and [`Self::handshake_timeout`] is the time
+    /// that hyper has from the first poll of [`Upgrade`] to the end of its answer.
+    ///
+    /// ```no_run
+    /// # use http::{Request, Response};
+    /// # use longwire::{WebSocket, server::Acceptor};
+    /// fn answer<B>(acceptor: &Acceptor, mut request: Request<B>) -> Response<String> {
+    ///     match acceptor.upgrade(&mut request) {
+    ///         Ok((response, upgrade)) => {
+    ///             tokio::spawn(async move {
+    ///                 match upgrade.await {
+    ///                     Ok(socket) => talk(socket).await,
+    ///                     Err(error) => eprintln!("{error}"),
+    ///                 }
+    ///             });
+    ///             response.map(|()| String::new())
+    ///         }
+    ///         Err(error) => error.response(),
+    ///     }
+    /// }
+    /// # async fn talk(_: WebSocket) {}
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`AcceptError`]: [`AcceptError::response`] is what to answer.
+    pub fn upgrade<B>(
+        &self,
+        request: &mut Request<B>,
+    ) -> Result<(Response<()>, Upgrade), AcceptError> {
+        Upgradable::from_request(request)?.accept(self, |opening| self.answer(opening))
+    }
+
+    /// As [`Self::upgrade`], with the application's own choice of subprotocol and headers.
+    ///
+    /// `choose` is called only for a request that this acceptor permits. To reject one, answer it
+    /// without calling this.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::upgrade`]; also if the answer does not fit the request, such as a subprotocol that
+    /// was not offered. The client then gets 500.
+    pub fn upgrade_with<B>(
+        &self,
+        request: &mut Request<B>,
+        choose: impl FnOnce(&ClientOpening) -> Answer,
+    ) -> Result<(Response<()>, Upgrade), AcceptError> {
+        Upgradable::from_request(request)?.accept(self, choose)
+    }
+
+    /// What this acceptor's settings answer.
+    pub(crate) fn answer(&self, opening: &ClientOpening) -> Answer {
+        Answer { subprotocol: self.select_subprotocol(opening), ..Answer::default() }
+    }
+}
+
+/// A client's opening handshake that hyper has read, and hyper's promise of the connection.
+#[derive(Debug)]
+pub(crate) struct Upgradable {
+    pub(crate) opening: ClientOpening,
+    on_upgrade: OnUpgrade,
+}
+
+impl Upgradable {
+    fn from_request<B>(request: &mut Request<B>) -> Result<Self, AcceptError> {
+        let opening = ClientOpening::from_request(request).map_err(AcceptError::Handshake)?;
+        Self::new(opening, request.extensions_mut())
+    }
+
+    /// The same from a request that is taken apart.
+    #[cfg(feature = "axum")]
+    pub(crate) fn from_parts(parts: &mut http::request::Parts) -> Result<Self, AcceptError> {
+        let mut request = Request::new(());
+        *request.method_mut() = parts.method.clone();
+        *request.uri_mut() = parts.uri.clone();
+        *request.version_mut() = parts.version;
+        *request.headers_mut() = mem::take(&mut parts.headers);
+        let opening = ClientOpening::from_request(&request);
+        parts.headers = mem::take(request.headers_mut());
+        Self::new(opening.map_err(AcceptError::Handshake)?, &mut parts.extensions)
+    }
+
+    fn new(opening: ClientOpening, extensions: &mut Extensions) -> Result<Self, AcceptError> {
+        let on_upgrade = extensions.remove().ok_or(AcceptError::NotUpgradable)?;
+        Ok(Self { opening, on_upgrade })
+    }
+
+    pub(crate) fn accept(
+        self,
+        acceptor: &Acceptor,
+        choose: impl FnOnce(&ClientOpening) -> Answer,
+    ) -> Result<(Response<()>, Upgrade), AcceptError> {
+        let registration = acceptor.register();
+        let opening = acceptor.check(self.opening, registration.as_ref())?;
+        let accepted = opening.accept(choose(&opening));
+        let (response, agreement) = accepted.map_err(AcceptError::Handshake)?;
+        let meta = Meta { agreement, registration, ..Meta::default() };
+        let upgrade = Upgrade {
+            on_upgrade: self.on_upgrade,
+            limit: acceptor.timeout(),
+            timer: None,
+            config: acceptor.shared_config().clone(),
+            meta,
+        };
+        Ok((response, upgrade))
+    }
+}
+
+/// The future of a connection that opens when hyper has written the 101.
+///
+/// # Cancel safety
+///
+/// Dropping it closes the transport once hyper hands it over.
+#[must_use = "the connection is closed unless this is awaited, mostly in a task of its own"]
+pub struct Upgrade {
+    on_upgrade: OnUpgrade,
+    limit: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    config: Arc<Config>,
+    meta: Meta,
+}
+
+impl Upgrade {
+    /// Notes the peer's address, for [`WebSocket::peer_addr`].
+    pub fn from_peer(mut self, peer_addr: SocketAddr) -> Self {
+        self.meta.peer_addr = Some(peer_addr);
+        self
+    }
+}
+
+impl Future for Upgrade {
+    type Output = Result<WebSocket, UpgradeError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Poll::Ready(result) = Pin::new(&mut this.on_upgrade).poll(cx) {
+            let meta = mem::take(&mut this.meta);
+            return Poll::Ready(match result {
+                Ok(upgraded) => {
+                    // What the client sent behind its request is read from `upgraded` first.
+                    let transport = TokioIo::new(upgraded);
+                    let config = this.config.clone();
+                    Ok(WebSocket::start(transport, Side::Server, Bytes::new(), config, meta))
+                }
+                Err(error) => Err(UpgradeError::Http(error)),
+            });
+        }
+        let limit = this.limit;
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        timer.as_mut().poll(cx).map(|()| Err(UpgradeError::TimedOut { limit }))
+    }
+}
+
+impl fmt::Debug for Upgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgrade").field("meta", &self.meta).finish_non_exhaustive()
+    }
+}
+
+/// The opening handshake was accepted, and the connection did not open.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum UpgradeError {
+    /// The HTTP server did not hand the connection over: the client left, another response was sent
+    /// in place of the 101, or the server does not enable upgrades.
+    Http(hyper::Error),
+    /// The HTTP server did not write the 101 in time.
+    TimedOut {
+        /// [`Acceptor::handshake_timeout`].
+        limit: Duration,
+    },
+}
+
+impl fmt::Display for UpgradeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(error) => write!(
+                f,
+                "the HTTP server did not hand the connection over: {error}; unless the client left, \
+                 enable upgrades in the server and return the 101 as it was given"
+            ),
+            Self::TimedOut { limit } => write!(
+                f,
+                "the HTTP server did not write the 101 within {limit:?}; return it at once, or raise \
+                 Acceptor::handshake_timeout"
+            ),
+        }
+    }
+}
+
+impl error::Error for UpgradeError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Http(error) => Some(error),
+            Self::TimedOut { .. } => None,
+        }
+    }
+}

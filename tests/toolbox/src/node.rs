@@ -1,0 +1,40 @@
+//! `ws` of npm, on Node.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::LazyLock;
+
+use anyhow::Result;
+
+use crate::cache::Recipe;
+use crate::command::run;
+use crate::peer::{self, Peer};
+
+static VERSION: LazyLock<String> = LazyLock::new(|| peer::fingerprint(&[peer::source("node")]));
+
+/// Installs the peer if it is missing or its source has changed.
+pub fn ensure() -> Result<Peer> {
+    peer::ensure_program("node", &["nodejs"])?;
+    let npm = peer::ensure_program("npm", &["npm"])?;
+    let dir = recipe().ensure(|dir| {
+        peer::copy(&peer::source("node"), dir)?;
+        run(Command::new(npm)
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .current_dir(dir))
+        .map(drop)
+    })?;
+    started_from(&dir)
+}
+
+/// The peer, if it is installed.
+pub fn find() -> Result<Peer> {
+    started_from(&recipe().find()?)
+}
+
+fn recipe() -> Recipe {
+    Recipe { name: "peer-node", version: &VERSION }
+}
+
+fn started_from(dir: &Path) -> Result<Peer> {
+    Ok(Peer::new("ws", peer::require_program("node")?, [dir.join("peer.js")]))
+}
