@@ -3,11 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
-use longwire::{Subprotocol, proto::handshake::InvalidSubprotocol};
+use longwire::{Config, Limits, Subprotocol, proto::handshake::InvalidSubprotocol};
 
 /// WebSocket echo server and client (RFC 6455).
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, after_help = EXAMPLES)]
+#[command(name = "longwire", version, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Log to stderr what happens below the messages
     #[arg(long, short, global = true)]
@@ -49,10 +49,14 @@ pub(crate) struct EchoArgs {
     /// Subprotocol to accept, may be repeated; the first in the client's order is chosen
     #[arg(long = "subprotocol", value_name = "NAME", value_parser = subprotocol)]
     pub(crate) subprotocols: Vec<Subprotocol>,
+    #[allow(clippy::doc_markdown, reason = "it is help: angle brackets would be shown")]
     /// Site whose pages may connect, such as https://app.example, or * for all; may be repeated.
     /// The server's own pages always may
     #[arg(long = "allow-origin", value_name = "ORIGIN", value_parser = origin)]
     pub(crate) allow_origins: Vec<String>,
+    /// Largest message to receive, in bytes; a larger one fails the connection with 1009
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().max_message_size)]
+    pub(crate) max_message_size: u64,
 }
 
 const ECHO_HELP: &str = "\
@@ -66,6 +70,7 @@ ends the program at once.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = CONNECT_HELP)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct ConnectArgs {
     /// Where to: ws, wss, http or https; a user name and password in it are sent as Basic
     pub(crate) url: String,
@@ -115,6 +120,9 @@ pub(crate) struct ConnectArgs {
     /// Seconds for connecting, and again for the opening handshake
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) timeout: Duration,
+    /// Largest message to receive, in bytes; a larger one fails the connection with 1009
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().max_message_size)]
+    pub(crate) max_message_size: u64,
 }
 
 const CONNECT_HELP: &str = "\
@@ -134,6 +142,14 @@ Examples:
 
 SIGINT and SIGTERM close the connection with 1001; a second one ends the program at once.
 Exit codes: 0 closed cleanly, 1 failed (stderr says why), 2 wrong usage.";
+
+/// The default settings, but for the largest message, which may come in one frame.
+pub(crate) fn config(max_message_size: u64) -> Config {
+    let mut config = Config::default();
+    config.limits.max_message_size = max_message_size;
+    config.limits.max_frame_size = max_message_size;
+    config
+}
 
 fn subprotocol(name: &str) -> Result<Subprotocol, String> {
     name.parse().map_err(|error: InvalidSubprotocol| error.to_string())

@@ -5,13 +5,15 @@ use std::{
     process, thread,
 };
 
-use longwire::{
-    Acceptor, OriginPolicy, Server, WebSocket,
-    tls::ServerTls,
-};
+use longwire::{Acceptor, OriginPolicy, Server, WebSocket, tls::ServerTls};
 use tokio::runtime::{self, Runtime};
 
-use crate::{args::EchoArgs, failure::Failure, limits, signals::Signals};
+use crate::{
+    args::{self, EchoArgs},
+    failure::Failure,
+    limits, output,
+    signals::Signals,
+};
 
 /// Serves until a signal asks for the end.
 pub(crate) fn run(args: &EchoArgs) -> Result<(), Failure> {
@@ -20,8 +22,9 @@ pub(crate) fn run(args: &EchoArgs) -> Result<(), Failure> {
         Some(threads) => usize::from(threads),
         None => thread::available_parallelism().map_or(1, usize::from),
     };
-    let runtime = runtime(threads)
-        .map_err(|error| Failure::new(format!("no threads to serve with: {error}; try --threads 1")))?;
+    let runtime = runtime(threads).map_err(|error| {
+        Failure::new(format!("no threads to serve with: {error}; try --threads 1"))
+    })?;
     runtime.block_on(serve(args))
 }
 
@@ -49,7 +52,10 @@ async fn serve(args: &EchoArgs) -> Result<(), Failure> {
         server = server.tls(tls);
     }
     let server = server.acceptor(
-        Acceptor::new().subprotocols(args.subprotocols.iter().cloned()).origins(origins(args)),
+        Acceptor::new()
+            .config(args::config(args.max_message_size))
+            .subprotocols(args.subprotocols.iter().cloned())
+            .origins(origins(args)),
     );
     let mut signals = Signals::catch()?;
     let addr = server.local_addr().map_err(Failure::new)?;
@@ -58,18 +64,17 @@ async fn serve(args: &EchoArgs) -> Result<(), Failure> {
         signals.next().await;
         tokio::spawn(async move {
             signals.next().await;
-            eprintln!("longwire: stopped before every connection had closed");
+            output::complain("stopped before every connection had closed");
             process::exit(1);
         });
     };
-    let drained =
-        server.serve_until(stop, echo).await.map_err(Failure::new)?;
+    let drained = server.serve_until(stop, echo).await.map_err(Failure::new)?;
     if drained.aborted > 0 {
-        eprintln!(
-            "longwire: {} of {} connections did not close in time and were dropped",
+        output::complain(format_args!(
+            "{} of {} connections did not close in time and were dropped",
             drained.aborted,
             drained.aborted + drained.ended
-        );
+        ));
     }
     Ok(())
 }

@@ -3,13 +3,14 @@
 use std::{error::Error as _, fmt, io};
 
 use longwire::{
-    Cause, ConnectError, Error,
+    Cause, ConnectError, Error, ProtocolError,
     client::{ProxyUrlError, RedirectError},
-    proto::Timer,
+    proto::{Limit, Timer},
+    tls::TlsError,
 };
 
 /// The end of a command that failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     /// What failed, in a word for programs.
     pub(crate) kind: &'static str,
@@ -33,6 +34,11 @@ impl Failure {
     /// What stdin, or a file to be sent, holds is not what it should be.
     pub(crate) fn input(message: impl fmt::Display) -> Self {
         Self::of_kind("input", message)
+    }
+
+    /// TLS cannot be set up.
+    pub(crate) fn tls(error: TlsError) -> Self {
+        Self::of_kind("tls", error)
     }
 
     fn of_kind(kind: &'static str, message: impl fmt::Display) -> Self {
@@ -92,7 +98,16 @@ impl From<Error> for Failure {
                     Some(sent) => format!("; it was told so with {}", sent.code),
                     None => String::new(),
                 };
-                ("violation", format!("the server broke the protocol: {violation}{told}"))
+                let what = match violation {
+                    ProtocolError::LimitExceeded(limit @ Limit::Fragments(_)) => {
+                        format!("the server sent too much: {limit}")
+                    }
+                    ProtocolError::LimitExceeded(limit) => format!(
+                        "the server sent too much: {limit}; --max-message-size raises the limit"
+                    ),
+                    fault => format!("the server broke the protocol: {fault}"),
+                };
+                ("violation", what + &told)
             }
             Cause::Lost => {
                 let how = match error.io_error() {
@@ -135,7 +150,5 @@ fn in_options(message: &str) -> String {
         ("ClientTls::bundled_roots", "--ca FILE"),
         ("another Origin", "another --origin"),
     ];
-    options
-        .iter()
-        .fold(message.to_owned(), |text, (method, option)| text.replace(method, option))
+    options.iter().fold(message.to_owned(), |text, (method, option)| text.replace(method, option))
 }

@@ -42,14 +42,14 @@ pub(crate) struct Sources {
 enum Lines {
     Text,
     Json,
-    /// It is not read; the connection stays open.
+    /// It is not.
     None,
 }
 
 impl Sources {
     /// Opens the files, so that a missing one is known before anything is connected.
     pub(crate) fn open(args: &ConnectArgs) -> Result<Self, Failure> {
-        let mut lines = match (args.no_stdin, args.json_input) {
+        let lines = match (args.no_stdin, args.json_input) {
             (true, _) => Lines::None,
             (false, true) => Lines::Json,
             (false, false) => Lines::Text,
@@ -67,15 +67,19 @@ impl Sources {
             binaries.push((path.clone(), file));
         }
         if binaries.iter().filter(|(_, file)| file.is_none()).count() > 1 {
-            return Err(Failure::usage("--binary - reads stdin to its end, so it can be given once"));
-        }
-        if args.json_input && binaries.iter().any(|(_, file)| file.is_none()) {
-            lines = Lines::Text;
+            return Err(Failure::usage(
+                "--binary - reads stdin to its end, so it can be given once",
+            ));
         }
         Ok(Self { binaries, lines })
     }
 
-    /// Starts reading. The channel closes at the end of stdin, and never if stdin is not read.
+    /// Whether the connection stays open when all is sent.
+    pub(crate) fn stay_open(&self) -> bool {
+        self.lines == Lines::None
+    }
+
+    /// Starts reading. The channel closes when all is read.
     pub(crate) fn read(self) -> mpsc::Receiver<Input> {
         let (sender, receiver) = mpsc::channel(QUEUED_MAX);
         thread::spawn(move || {
@@ -97,14 +101,8 @@ impl Sources {
         }
         let parse = match self.lines {
             Lines::Text => parse_text,
-            Lines::Json => parse_json,
-            Lines::None => {
-                // Until the connection is over.
-                while !sender.is_closed() {
-                    thread::park();
-                }
-                return Ok(());
-            }
+            Lines::Json => |line: Vec<u8>, number| parse_json(&line, number),
+            Lines::None => return Ok(()),
         };
         let mut stdin = io::stdin().lock();
         for number in 1_u64.. {
@@ -193,11 +191,11 @@ fn normal() -> u16 {
     CloseCode::NORMAL_CLOSURE.get()
 }
 
-fn parse_json(line: Vec<u8>, number: u64) -> Result<Input, Failure> {
+fn parse_json(line: &[u8], number: u64) -> Result<Input, Failure> {
     let fault = |problem: &dyn std::fmt::Display| {
         Failure::input(format!("line {number} of stdin: {problem}"))
     };
-    let line = serde_json::from_slice(&line).map_err(|error| {
+    let line = serde_json::from_slice(line).map_err(|error| {
         fault(&format_args!(
             "{error}; write {{\"text\":\"…\"}}, {{\"base64\":\"…\"}} or \
              {{\"close\":{{\"code\":1000,\"reason\":\"…\"}}}}"
@@ -235,7 +233,7 @@ mod tests {
     use super::*;
 
     fn json(line: &str) -> Result<Input, Failure> {
-        parse_json(line.into(), 7)
+        parse_json(line.as_bytes(), 7)
     }
 
     #[test]

@@ -23,7 +23,12 @@ use args::{Args, Command};
 fn main() -> ExitCode {
     let args = Args::parse();
     let level = if args.verbose { LevelFilter::DEBUG } else { LevelFilter::WARN };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(render::is_coloured(&io::stderr()))
+        .log_internal_errors(false)
+        .init();
     let result = match &args.command {
         Command::Echo(echo) => echo::run(echo),
         Command::Connect(connect) => connect::run(connect, args.verbose),
@@ -31,7 +36,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("longwire: {failure}");
+            output::complain(&failure);
             ExitCode::from(failure.exit_code())
         }
     }

@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Buf;
 use longwire::{
-    CloseCode, Closed, Config, Message,
+    CloseCode, Closed, Config, Message, SendError,
     proto::{Connection, Event, Input, Transmit, WsUri, handshake::*},
 };
 
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let server = thread::spawn(move || serve(listener.accept()?.0));
 
     let mut socket = connect(&format!("ws://{address}/echo"))?;
-    socket.connection.send("Hello, echo".into(), Instant::now())?;
+    socket.send("Hello, echo".into())?;
     while let Some(message) = socket.recv()? {
         println!("client: received {:?}", message.as_text());
         socket.connection.close(CloseCode::NORMAL_CLOSURE.into(), Instant::now());
@@ -39,8 +39,9 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 fn serve(stream: TcpStream) -> Result<Closed, Box<dyn Error + Send + Sync>> {
     let mut socket = accept(stream)?;
     while let Some(message) = socket.recv()? {
-        // `Full` cannot come: `recv` returns only when all that was queued is written.
-        socket.connection.send(message, Instant::now())?;
+        if let Err(error) = socket.send(message) {
+            println!("server: {error}");
+        }
     }
     Ok(socket.closed.expect("nothing more to receive"))
 }
@@ -133,6 +134,19 @@ impl Socket {
                     Some(transmit) => self.transmit(transmit),
                     None => self.read()?,
                 },
+            }
+        }
+    }
+
+    /// Queues a message, and first writes what is queued if that is too much already.
+    fn send(&mut self, mut message: Message) -> Result<(), SendError> {
+        loop {
+            match self.connection.send(message, Instant::now()) {
+                Err(SendError::Full(back)) => message = back,
+                result => return result,
+            }
+            while let Some(transmit) = self.connection.poll_transmit() {
+                self.transmit(transmit);
             }
         }
     }

@@ -156,8 +156,10 @@ impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        let peer_addr =
-            parts.extensions.get().map(|ConnectInfo(peer_addr): &ConnectInfo<SocketAddr>| *peer_addr);
+        let peer_addr = parts
+            .extensions
+            .get()
+            .map(|ConnectInfo(peer_addr): &ConnectInfo<SocketAddr>| *peer_addr);
         let upgradable = Upgradable::from_parts(parts).map_err(Rejection)?;
         Ok(Self {
             upgradable,

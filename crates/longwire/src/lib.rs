@@ -1,5 +1,7 @@
 //! WebSocket client and server on Tokio.
 
+#[cfg(feature = "axum")]
+pub mod axum;
 pub mod client;
 mod connection;
 mod dial;

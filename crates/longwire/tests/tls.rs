@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use longwire::tls::{ClientTls, ServerTls, TlsError};
 use longwire::{Connect, ConnectError};
-use net::{
-    Certificates, Server, assert_cancel_safe, assert_echo, failure, in_environment, path_text, soon,
-};
+use net::{Certificates, Server, assert_cancel_safe, assert_echo, failure, path_text, soon};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -305,7 +303,7 @@ async fn the_systems_store_is_the_default_and_its_absence_is_told() {
         let url = url.clone();
         tokio::task::spawn_blocking(move || {
             let variables = [("LONGWIRE_TEST_URL", &*url), ("SSL_CERT_FILE", path_text(&store))];
-            in_environment("child", &variables)
+            net::in_environment("child", &variables)
         })
     };
     let output = soon(run(ca)).await.expect("no panic");

@@ -10,9 +10,7 @@ use std::{
 
 use bytes::{Buf, BufMut, Bytes};
 
-pub use crate::handshake::fuzz::{
-    extensions_header, handshake_request, handshake_response, uri,
-};
+pub use crate::handshake::fuzz::{extensions_header, handshake_request, handshake_response, uri};
 use crate::{
     Close, CloseCode, CloseReason, Closed, Config, Connection, Delivery, Event, Fragment,
     FrameHeader, Input, Keepalive, MaskingKey, Message, Opcode, SendError, Side, State, Text,
@@ -34,25 +32,29 @@ pub fn connection_client(data: &[u8], now: Instant) {
 }
 
 fn connection(side: Side, data: &[u8], now: Instant) {
-    let Some((&[settings, size], wire)) = data.split_first_chunk() else { return };
+    let Some((&[settings, length], wire)) = data.split_first_chunk() else { return };
     let whole = read(side, settings, wire, wire.len(), now);
-    assert_eq!(read(side, settings, wire, usize::from(size), now), whole, "in pieces of {size}");
+    assert_eq!(
+        read(side, settings, wire, usize::from(length), now),
+        whole,
+        "in pieces of {length}"
+    );
     assert_eq!(read(side, settings, wire, 1, now), whole, "byte by byte");
 }
 
-/// The events and the output of `wire` in pieces of `size` bytes, nothing being written before the
+/// The events and the output of `wire` in pieces of `piece_len` bytes, nothing being written before the
 /// end: how many Pings are answered one by one depends on what was.
 fn read(
     side: Side,
     settings: u8,
     wire: &[u8],
-    size: usize,
+    piece_len: usize,
     now: Instant,
 ) -> (Vec<Event>, Vec<u8>) {
     let mut connection = new(side, config(settings), now);
     let mut events = Vec::new();
     let mut parts = Vec::new();
-    for piece in wire.chunks(size.max(1)) {
+    for piece in wire.chunks(piece_len.max(1)) {
         let direct = if settings & 0x4 == 0 { 0 } else { read_directly(&mut connection, piece) };
         let mut rest = piece[direct..].to_vec();
         let mut input = Input::new(&mut rest);
@@ -246,8 +248,7 @@ struct Subject {
 
 impl Subject {
     fn new(side: Side, settings: u8, now: Instant) -> Self {
-        let mut witness = Config::default();
-        witness.keepalive = None;
+        let mut witness = Config { keepalive: None, ..Config::default() };
         witness.limits.max_fragments = u32::MAX;
         Self {
             connection: new(side, config(settings), now),
@@ -498,7 +499,8 @@ pub fn utf8_differential(data: &[u8]) {
         if !possible {
             return;
         }
-        let cut = std::str::from_utf8(&text[..seen]).map_or_else(|it| seen - it.valid_up_to(), |_| 0);
+        let cut =
+            std::str::from_utf8(&text[..seen]).map_or_else(|it| seen - it.valid_up_to(), |_| 0);
         assert_eq!(utf8.cut_len(), cut);
     }
     assert_eq!(utf8.finish(&[]).is_ok(), expected.is_ok());

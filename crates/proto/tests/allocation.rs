@@ -274,10 +274,10 @@ fn memory_is_back_where_it_was_after_a_burst_in_each_direction() {
     for side in SIDES {
         let mut connection = connection(side, plain(), start());
         let mut wire = Wire::to(side)
-            .binary(&[1; 300_000])
+            .binary(&vec![1; 300_000])
             .ping(&[2; 125])
-            .text_start(&[b'x'; 100_000])
-            .last(&[b'y'; 100_000])
+            .text_start(&vec![b'x'; 100_000])
+            .last(&vec![b'y'; 100_000])
             .to_vec();
         let heap = measured(|| {
             for piece in wire.chunks_mut(7777) {
@@ -351,7 +351,8 @@ fn a_peer_that_answers_no_ping_costs_a_fixed_bound() {
 fn a_failed_connection_lets_go_of_the_message_under_way() {
     for side in SIDES {
         let mut connection = connection(side, plain(), start());
-        let mut wire = Wire::to(side).binary_start(&[1; 1 << 20]).frame(FIN | 0x3, b"").to_vec();
+        let mut wire =
+            Wire::to(side).binary_start(&vec![1; 1 << 20]).frame(FIN | 0x3, b"").to_vec();
         let heap = measured(|| {
             poll(&mut connection, &mut wire, drop);
             write_all(&mut connection);

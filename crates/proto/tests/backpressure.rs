@@ -116,10 +116,7 @@ fn closed_is_said_before_full() {
         end.connection.send(binary(&[1; 100]), end.now).expect("alone");
         end.connection.close(support::close(1000, ""), end.now);
         let message = text("late");
-        assert_eq!(
-            end.connection.send(message.clone(), end.now),
-            Err(SendError::Closed(message))
-        );
+        assert_eq!(end.connection.send(message.clone(), end.now), Err(SendError::Closed(message)));
     }
 }
 
@@ -186,9 +183,7 @@ fn many_small_messages_are_one_write() {
 fn a_server_lends_large_payloads_and_copies_none() {
     let payload = bytes::Bytes::from(vec![5; 100_000]);
     let mut end = End::new(longwire_proto::Side::Server, plain());
-    end.connection
-        .send(longwire_proto::Message::Binary(payload.clone()), end.now)
-        .expect("open");
+    end.connection.send(longwire_proto::Message::Binary(payload.clone()), end.now).expect("open");
     let mut slices = [IoSlice::new(&[]); 4];
     let count = end.connection.outgoing().chunks_vectored(&mut slices);
     assert_eq!(count, 2, "header and payload");
@@ -208,7 +203,7 @@ fn control_frames_pass_between_the_fragments_of_a_message_that_is_sent() {
     for side in SIDES {
         let config = config(|it| it.fragment_size = std::num::NonZeroUsize::new(1000));
         let mut end = stalled(side, config);
-        end.connection.send(binary(&[1; 500_000]), end.now).expect("open");
+        end.connection.send(binary(&vec![1; 500_000]), end.now).expect("open");
         end.room = 1500;
         end.receive(&Wire::to(side).ping(b"now"));
         end.room = usize::MAX;
@@ -224,7 +219,7 @@ fn a_long_message_in_fragments_counts_whole_from_the_start_and_not_after_the_end
     for side in SIDES {
         let config = config(|it| it.fragment_size = std::num::NonZeroUsize::new(1000));
         let mut end = stalled(side, config);
-        end.connection.send(binary(&[1; 500_000]), end.now).expect("open");
+        end.connection.send(binary(&vec![1; 500_000]), end.now).expect("open");
         assert!(end.connection.buffered_amount() >= 500_000, "all of it is still to be sent");
         end.room = 10_000;
         end.pump();
@@ -239,7 +234,7 @@ fn a_close_behind_a_long_message_in_fragments_comes_after_its_last_one() {
     for side in SIDES {
         let config = config(|it| it.fragment_size = std::num::NonZeroUsize::new(1000));
         let mut end = stalled(side, config);
-        end.connection.send(binary(&[1; 500_000]), end.now).expect("open");
+        end.connection.send(binary(&vec![1; 500_000]), end.now).expect("open");
         assert_eq!(end.connection.ping(end.now), Some(0));
         end.connection.close(support::close(1000, ""), end.now);
         end.room = usize::MAX;
@@ -257,7 +252,7 @@ fn nothing_slips_between_the_fragments_of_a_long_message() {
     for side in SIDES {
         let config = config(|it| it.fragment_size = std::num::NonZeroUsize::new(1000));
         let mut end = stalled(side, config);
-        end.connection.send(binary(&[1; 500_000]), end.now).expect("open");
+        end.connection.send(binary(&vec![1; 500_000]), end.now).expect("open");
         let fragment = part(text("new"), false);
         assert!(end.connection.send(text("new"), end.now).is_err());
         assert!(end.connection.send_fragment(fragment.clone(), end.now).is_err());
@@ -268,7 +263,7 @@ fn nothing_slips_between_the_fragments_of_a_long_message() {
         end.pump();
         let mut peer = End::new(side.peer(), plain());
         peer.receive(&end.sent);
-        let messages = [binary(&[1; 500_000]), text("newer")];
+        let messages = [binary(&vec![1; 500_000]), text("newer")];
         assert_eq!(peer.events, messages.map(longwire_proto::Event::Message));
     }
 }

@@ -2,9 +2,7 @@
 
 mod support;
 
-use longwire_proto::{
-    Close, CloseCode, CloseReason, Event, Limit, ProtocolError, Side,
-};
+use longwire_proto::{Close, CloseCode, CloseReason, Event, Limit, ProtocolError, Side};
 use support::{CLOSE, End, FIN, Frame, SIDES, Wire, close, plain, run};
 
 #[test]

@@ -41,7 +41,9 @@ fn the_peer_closes_and_we_echo_its_code() {
     for side in SIDES {
         let outcome = every_split(&Wire::to(side).close(4321, "why"), |pieces| {
             let mut end = End::new(side, plain());
-            pieces.iter().for_each(|piece| end.receive(piece));
+            for piece in pieces {
+                end.receive(piece);
+            }
             assert_eq!(end.connection.state(), State::CloseExchanged);
             end.eof();
             end.into_outcome()
@@ -209,10 +211,7 @@ fn the_callers_close_takes_the_place_of_the_answer_owed() {
             connection.close(close(4000, "mine"), support::start());
             assert!(!connection.owes_close());
         });
-        assert_eq!(
-            outcome.sent,
-            [Frame::new(FIN | TEXT, b"the last"), Frame::close(4000, "mine")]
-        );
+        assert_eq!(outcome.sent, [Frame::new(FIN | TEXT, b"the last"), Frame::close(4000, "mine")]);
         let closed = outcome.closed.expect("over");
         assert_eq!(facts(&closed), (Some(4000), Some(1000), true, Cause::Clean));
     }
@@ -271,7 +270,9 @@ fn a_violation_after_our_close_ends_at_once_with_the_violation_as_cause() {
         let outcome = every_split(&wire, |pieces| {
             let mut end = End::new(side, plain());
             end.connection.close(close(1000, ""), end.now);
-            pieces.iter().for_each(|piece| end.receive(piece));
+            for piece in pieces {
+                end.receive(piece);
+            }
             assert!(end.fin);
             end.eof();
             end.into_outcome()

@@ -96,19 +96,18 @@ fn a_new_message_inside_a_fragmented_one_is_refused() {
 #[test]
 fn a_message_is_sent_in_fragments_of_the_size_that_is_set() {
     for side in SIDES {
-        let cases: [(&[u8], &[(u8, &[u8])]); 5] = [
-            (b"", &[(FIN | BINARY, b"")]),
-            (b"abc", &[(FIN | BINARY, b"abc")]),
-            (b"abcd", &[(BINARY, b"abc"), (FIN, b"d")]),
-            (b"abcdef", &[(BINARY, b"abc"), (FIN, b"def")]),
-            (b"abcdefg", &[(BINARY, b"abc"), (0, b"def"), (FIN, b"g")]),
+        let frame = |first, payload: &str| Frame::new(first, payload.as_bytes());
+        let cases = [
+            ("", vec![frame(FIN | BINARY, "")]),
+            ("abc", vec![frame(FIN | BINARY, "abc")]),
+            ("abcd", vec![frame(BINARY, "abc"), frame(FIN, "d")]),
+            ("abcdef", vec![frame(BINARY, "abc"), frame(FIN, "def")]),
+            ("abcdefg", vec![frame(BINARY, "abc"), frame(0, "def"), frame(FIN, "g")]),
         ];
         for (payload, expected) in cases {
             let mut end = End::new(side, config(|it| it.fragment_size = NonZeroUsize::new(3)));
-            end.connection.send(binary(payload), end.now).expect("open");
+            end.connection.send(binary(payload.as_bytes()), end.now).expect("open");
             end.pump();
-            let expected: Vec<_> =
-                expected.iter().map(|(first, payload)| Frame::new(*first, payload)).collect();
             assert_eq!(end.frames(), expected);
         }
     }
@@ -189,6 +188,7 @@ fn a_close_frame_may_cut_the_callers_fragments_and_none_follows() {
 fn a_refused_message_comes_back_whole() {
     let mut end = End::new(longwire_proto::Side::Server, plain());
     end.connection.send_fragment(part(text("a"), false), end.now).expect("open");
-    let error = end.connection.send(binary(&[9; 5000]), end.now).expect_err("a fragment is pending");
+    let error =
+        end.connection.send(binary(&[9; 5000]), end.now).expect_err("a fragment is pending");
     assert_eq!(error.into_message(), Message::Binary(vec![9; 5000].into()));
 }

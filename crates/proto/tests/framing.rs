@@ -4,8 +4,8 @@ mod support;
 
 use longwire_proto::{Event, ProtocolError};
 use support::{
-    BINARY, CLOSE, CONTINUATION, End, FIN, PING, PONG, SIDES, TEXT, Wire, binary, close, every_split,
-    plain, run, text,
+    BINARY, CLOSE, CONTINUATION, End, FIN, PING, PONG, SIDES, TEXT, Wire, binary, close,
+    every_split, plain, run, text,
 };
 
 /// What a connection does with a wire that breaks the protocol: the event, and the Close code.
@@ -79,7 +79,7 @@ fn a_header_with_a_long_length_may_be_cut_anywhere() {
 fn a_16_bit_length_below_126_is_refused() {
     for side in SIDES {
         for len in [0u8, 1, 125] {
-            let wire = Wire::to(side).raw(&[FIN | BINARY, mask_bit(side) | 126, 0, len]);
+            let wire = Wire::to(side).raw(&[FIN | BINARY, mask_bit(side) | 0x7E, 0, len]);
             assert_eq!(fault(side, &wire), (ProtocolError::LengthNotMinimal, 1002));
         }
     }
@@ -89,9 +89,8 @@ fn a_16_bit_length_below_126_is_refused() {
 fn a_64_bit_length_below_65536_is_refused() {
     for side in SIDES {
         for len in [0u64, 125, 126, 65_535] {
-            let wire = Wire::to(side)
-                .raw(&[FIN | BINARY, mask_bit(side) | 127])
-                .raw(&len.to_be_bytes());
+            let wire =
+                Wire::to(side).raw(&[FIN | BINARY, mask_bit(side) | 0x7F]).raw(&len.to_be_bytes());
             assert_eq!(fault(side, &wire), (ProtocolError::LengthNotMinimal, 1002));
         }
     }

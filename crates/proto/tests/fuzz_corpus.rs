@@ -10,6 +10,7 @@ use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Instant,
 };
 
@@ -51,12 +52,19 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 }
 
 /// The first input of the corpus and its mutations that makes the target panic.
-fn failing_input(target: Target, corpus: &[Vec<u8>], mutations: usize, seed: u64) -> Option<Vec<u8>> {
+fn failing_input(
+    target: Target,
+    corpus: &[Vec<u8>],
+    mutations: usize,
+    seed: u64,
+) -> Option<Vec<u8>> {
     let mut rng = Rng::new(seed);
     let mutated = (0..mutations).map(|_| mutate(&mut rng, corpus));
-    corpus.iter().cloned().chain(mutated).find(|input| {
-        catch_unwind(AssertUnwindSafe(|| target(input))).is_err()
-    })
+    corpus
+        .iter()
+        .cloned()
+        .chain(mutated)
+        .find(|input| catch_unwind(AssertUnwindSafe(|| target(input))).is_err())
 }
 
 /// Some of the inputs joined, with a few bytes changed, put in, taken out or doubled.
@@ -134,13 +142,15 @@ fn the_corpora_reach_what_they_are_for() {
     use longwire_proto::{Event, FrameHeader, Input, ProtocolError};
     let headers = corpus("frame_header");
     assert!(headers.iter().any(|data| matches!(FrameHeader::parse(data), Ok(Some(_)))));
-    assert!(headers.iter().any(|data| FrameHeader::parse(data) == Err(ProtocolError::LengthTooLong)));
+    assert!(
+        headers.iter().any(|data| FrameHeader::parse(data) == Err(ProtocolError::LengthTooLong))
+    );
     let mut messages = 0;
     let mut closes = 0;
     let mut violations = 0;
     for data in corpus("connection_server") {
         let now = Instant::now();
-        let mut server = longwire_proto::Connection::server(Default::default(), now);
+        let mut server = longwire_proto::Connection::server(Arc::default(), now);
         let mut wire = data[2..].to_vec();
         let mut input = Input::new(&mut wire);
         while let Some(event) = server.poll_event(&mut input, now) {

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::BufMut;
 use longwire_proto::{Cause, Config, Event, Input, Keepalive, Timer};
@@ -23,11 +23,11 @@ fn pings(end: &End) -> Vec<Frame> {
 fn a_quiet_connection_is_pinged_and_given_up_without_an_answer() {
     for side in SIDES {
         let mut end = End::new(side, alive());
-        end.advance(20 * SECOND - SECOND / 1000);
+        end.advance(Duration::from_millis(19_999));
         assert_eq!(pings(&end).len(), 0);
         end.advance(SECOND / 1000);
         assert_eq!(pings(&end).len(), 1);
-        end.advance(10 * SECOND - SECOND / 1000);
+        end.advance(Duration::from_millis(9_999));
         assert_eq!(end.closed, None);
         end.advance(SECOND / 1000);
         assert_eq!(end.closed().cause, Cause::TimedOut(Timer::Keepalive));
@@ -214,7 +214,7 @@ fn without_keepalive_and_idle_timeout_nothing_waits_for_time() {
 fn keepalive_of_zero_ends_and_does_not_spin() {
     for side in SIDES {
         let config = config(|it| {
-            it.keepalive = Some(Keepalive { interval: 0 * SECOND, timeout: 0 * SECOND });
+            it.keepalive = Some(Keepalive { interval: Duration::ZERO, timeout: Duration::ZERO });
         });
         let mut end = End::new(side, config);
         for _ in 0..2 {

@@ -11,7 +11,8 @@ use support::{
 fn every_reserved_bit_on_every_opcode_is_refused() {
     for side in SIDES {
         for rsv in 1..8u8 {
-            for first in [TEXT, BINARY, FIN | TEXT, FIN | BINARY, FIN | PING, FIN | PONG, FIN | CLOSE]
+            for first in
+                [TEXT, BINARY, FIN | TEXT, FIN | BINARY, FIN | PING, FIN | PONG, FIN | CLOSE]
             {
                 let outcome = run(side, &plain(), &Wire::to(side).frame(first | rsv << 4, b""));
                 let error = ProtocolError::ReservedBitSet { rsv };

@@ -36,7 +36,9 @@ fn joined(events: &[Event]) -> (Vec<(MessageType, Vec<u8>)>, bool) {
 fn run_streamed(side: Side, wire: &Wire) -> (Vec<(MessageType, Vec<u8>)>, bool) {
     support::every_split(wire, |pieces| {
         let mut end = End::new(side, streamed());
-        pieces.iter().for_each(|piece| end.receive(piece));
+        for piece in pieces {
+            end.receive(piece);
+        }
         joined(&end.events)
     })
 }
@@ -301,7 +303,7 @@ fn there_is_no_space_but_in_a_large_frame_of_data() {
             assert!(end.connection.payload_space().is_none(), "{what}");
         };
         none(&mut end, "before any frame");
-        end.receive(&Wire::to(side).binary_start(&[1; 100_000]));
+        end.receive(&Wire::to(side).binary_start(&vec![1; 100_000]));
         none(&mut end, "between frames");
         let ping = Wire::to(side).ping(&[1; 125]);
         end.receive(&ping[..20]);

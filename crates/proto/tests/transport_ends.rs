@@ -26,7 +26,10 @@ fn eof_in_each_state() {
             end.eof();
             let expected = if state == State::CloseExchanged { Cause::Clean } else { Cause::Lost };
             assert_eq!(end.closed().cause, expected, "{side:?} {state:?}");
-            assert_eq!(end.closed().code().get(), if expected == Cause::Clean { 1001 } else { 1006 });
+            assert_eq!(
+                end.closed().code().get(),
+                if expected == Cause::Clean { 1001 } else { 1006 }
+            );
             assert_eq!(end.connection.state(), State::Closed);
         }
     }
@@ -166,10 +169,10 @@ fn a_peer_that_never_answers_our_close_times_out() {
         end.receive(&Wire::to(side).text("still talking").ping(b""));
         end.advance(SECOND);
         assert_eq!(end.closed().cause, Cause::TimedOut(Timer::Close));
-        assert_eq!((end.closed().sent.clone(), end.closed().received.clone()), (
-            Some(close(1000, "")),
-            None
-        ));
+        assert_eq!(
+            (end.closed().sent.clone(), end.closed().received.clone()),
+            (Some(close(1000, "")), None)
+        );
     }
 }
 
@@ -286,10 +289,8 @@ fn durations_without_end_mean_never() {
         let config = config(|it| {
             it.close_timeout = Duration::MAX;
             it.idle_timeout = Some(Duration::MAX);
-            it.keepalive = Some(longwire_proto::Keepalive {
-                interval: Duration::MAX,
-                timeout: Duration::MAX,
-            });
+            it.keepalive =
+                Some(longwire_proto::Keepalive { interval: Duration::MAX, timeout: Duration::MAX });
         });
         let mut end = End::new(side, config);
         assert_eq!(end.connection.poll_timeout(), None);

@@ -6,7 +6,8 @@ use longwire_proto::{Delivery, Event, ProtocolError, Side};
 use support::{End, FIN, SIDES, TEXT, Wire, config, plain, run, text};
 
 /// Characters of one to four bytes, and the ends of each range.
-const EVERY_LENGTH: &str = "aé€😀\u{0}\u{7f}\u{80}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{ffff}\u{10000}\u{10ffff}";
+const EVERY_LENGTH: &str =
+    "aé€😀\u{0}\u{7f}\u{80}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{ffff}\u{10000}\u{10ffff}";
 
 /// Texts that are not UTF-8, and how many bytes show it.
 const BAD: [(&[u8], usize); 14] = [
@@ -145,7 +146,9 @@ fn a_megabyte_of_four_byte_characters_may_arrive_in_reads_of_any_length() {
     let wire = Wire::to(Side::Server).text(&whole);
     for step in [1021, 4096, 65_535] {
         let mut end = End::new(Side::Server, plain());
-        wire.chunks(step).for_each(|piece| end.receive(piece));
+        for piece in wire.chunks(step) {
+            end.receive(piece);
+        }
         assert_eq!(end.events, [Event::Message(text(&whole))]);
     }
 }

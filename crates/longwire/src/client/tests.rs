@@ -5,6 +5,7 @@ use std::error::Error as _;
 use http::{HeaderMap, Request as HttpRequest, header};
 use longwire_proto::handshake::{Answer, ServerHandshake, encode_acceptance};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::runtime::Handle;
 
 use super::opening::{Opened, dial_and_open, open_over};
 use super::*;
@@ -430,6 +431,7 @@ async fn dropped_after_any_poll_opening_closes_every_connection() {
         let (fake, mut peers) = network();
         let opening = async {
             let opened = polled(polls, dial_and_open(&connect, &fake)).await;
+            assert_eq!(Handle::current().metrics().num_alive_tasks(), 0, "no task is left");
             drop(fake);
             opened.map(|opened| drop(opened.expect("accepted"))).is_some()
         };

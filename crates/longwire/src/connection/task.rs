@@ -554,7 +554,9 @@ fn poll_write<T: AsyncWrite>(
     cx: &mut Context<'_>,
     outgoing: &impl Buf,
 ) -> Poll<io::Result<usize>> {
-    let result = if io.is_write_vectored() {
+    // A plain write is the cheaper system call, so where all is in one piece it is taken.
+    let scattered = outgoing.chunk().len() < outgoing.remaining();
+    let result = if scattered && io.is_write_vectored() {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let count = outgoing.chunks_vectored(&mut slices);
         io.poll_write_vectored(cx, &slices[..count])

@@ -195,7 +195,8 @@ impl Acceptor {
             if count == 0 {
                 return Err(AcceptError::Handshake(handshake.handle_eof()));
             }
-            let opening = handshake.handle_input(&buffer[..count]).map_err(AcceptError::Handshake)?;
+            let opening =
+                handshake.handle_input(&buffer[..count]).map_err(AcceptError::Handshake)?;
             if let Some(opening) = opening {
                 return Ok(opening);
             }
@@ -268,4 +269,3 @@ const READ_LEN: usize = 2048;
 
 /// Reads that wait for a refused client to leave.
 const LINGER_READS: usize = 32;
-

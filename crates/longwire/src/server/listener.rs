@@ -179,8 +179,7 @@ impl Server {
         drop(self);
         let reason = CloseReason::truncated("server is shutting down");
         let deadline = Instant::now() + limit;
-        let drained =
-            connections.close_all(Close::new(CloseCode::GOING_AWAY, reason), limit).await;
+        let drained = connections.close_all(Close::new(CloseCode::GOING_AWAY, reason), limit).await;
         // A handler may have work to do once its connection has ended.
         let joined = timeout_at(deadline, async {
             while let Some(ended) = handlers.join_next().await {

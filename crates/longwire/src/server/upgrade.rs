@@ -193,10 +193,11 @@ impl fmt::Debug for Upgrade {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum UpgradeError {
-    /// The HTTP server did not hand the connection over: the client left, another response was sent
-    /// in place of the 101, or the server does not enable upgrades.
+    /// The HTTP server did not hand the connection over: the client left, or the server does not
+    /// enable upgrades.
     Http(hyper::Error),
-    /// The HTTP server did not write the 101 in time.
+    /// The HTTP server did not write the 101 in time: the client does not read, or something sent
+    /// another response in its place.
     TimedOut {
         /// [`Acceptor::handshake_timeout`].
         limit: Duration,
@@ -209,12 +210,12 @@ impl fmt::Display for UpgradeError {
             Self::Http(error) => write!(
                 f,
                 "the HTTP server did not hand the connection over: {error}; unless the client left, \
-                 enable upgrades in the server and return the 101 as it was given"
+                 enable upgrades in the server"
             ),
             Self::TimedOut { limit } => write!(
                 f,
-                "the HTTP server did not write the 101 within {limit:?}; return it at once, or raise \
-                 Acceptor::handshake_timeout"
+                "the HTTP server did not write the 101 within {limit:?}; unless the client does not \
+                 read, return it at once and as it was given"
             ),
         }
     }

@@ -1,7 +1,6 @@
 //! TLS of a client: which roots it trusts, and the handshake.
 
 use std::fmt;
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -113,22 +112,21 @@ impl ClientTls {
     }
 }
 
-/// Reading the store takes milliseconds of disk and parsing, so not on the runtime's own threads.
-#[cfg(feature = "tls-native-roots")]
+/// The roots of a client that was given none.
+#[cfg_attr(
+    not(feature = "tls-native-roots"),
+    expect(clippy::unused_async, reason = "the same signature as with the feature")
+)]
 async fn default_roots() -> Result<ClientTls, TlsError> {
-    tokio::task::spawn_blocking(ClientTls::native_roots)
+    // Reading the store takes milliseconds of disk and parsing, so not on the runtime's own threads.
+    #[cfg(feature = "tls-native-roots")]
+    return tokio::task::spawn_blocking(ClientTls::native_roots)
         .await
-        .unwrap_or_else(|error| Err(TlsError::NativeRoots(io::Error::other(error).to_string())))
-}
-
-#[cfg(all(feature = "tls-webpki-roots", not(feature = "tls-native-roots")))]
-async fn default_roots() -> Result<ClientTls, TlsError> {
-    Ok(ClientTls::bundled_roots())
-}
-
-#[cfg(not(any(feature = "tls-webpki-roots", feature = "tls-native-roots")))]
-async fn default_roots() -> Result<ClientTls, TlsError> {
-    Err(TlsError::NoRoots)
+        .unwrap_or_else(|error| Err(TlsError::NativeRoots(error.to_string())));
+    #[cfg(all(feature = "tls-webpki-roots", not(feature = "tls-native-roots")))]
+    return Ok(ClientTls::bundled_roots());
+    #[cfg(not(any(feature = "tls-webpki-roots", feature = "tls-native-roots")))]
+    return Err(TlsError::NoRoots);
 }
 
 /// Takes what is usable; a store often holds a few certificates that are not.

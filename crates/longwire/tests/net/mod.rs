@@ -386,8 +386,10 @@ pub(crate) async fn polled<F: Future>(polls: usize, future: F) -> Option<F::Outp
     .await
 }
 
-/// Drops the connection that `connect` makes after each number of polls until it succeeds. The connection goes
-/// through a relay to `to`, which counts, so that each connection is seen to end.
+/// Drops the connection that `connect` makes after each number of polls until it succeeds; gives that number.
+///
+/// The client has a runtime of its own, on which no task may be left. Its connections go through a relay to
+/// `to`, so that each is seen to end.
 pub(crate) async fn assert_cancel_safe(
     to: SocketAddr,
     connect: impl Fn(SocketAddr) -> Connect,
@@ -395,31 +397,29 @@ pub(crate) async fn assert_cancel_safe(
     let relay = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = relay.local_addr().expect("bound");
     for polls in 1.. {
+        let connect = connect(address);
         let client = async {
-            let finished = polled(polls, connect(address).into_future()).await;
-            // The queue of the listener keeps the order, so whatever the client began comes before this.
+            let client = tokio::task::spawn_blocking(move || connect_for(polls, connect));
+            let finished = client.await.expect("no panic");
+            // The listener's queue keeps the order, so whatever the client began comes before this.
             let marker = TcpStream::connect(address).await.expect("the relay listens");
             (finished, marker.local_addr().expect("connected"))
         };
+        let mut client = pin!(client);
         let mut relayed = JoinSet::new();
-        let ((finished, marker), mut seen) = {
-            let mut client = pin!(client);
-            let mut accepted = Vec::new();
-            let outcome = loop {
-                tokio::select! {
-                    outcome = &mut client => break outcome,
-                    connection = relay.accept() => {
-                        accepted.push(relay_one(&mut relayed, connection.expect("it works"), to));
-                    }
+        let mut seen = Vec::new();
+        let (finished, marker) = loop {
+            tokio::select! {
+                outcome = &mut client => break outcome,
+                connection = relay.accept() => {
+                    seen.push(relay_one(&mut relayed, connection.expect("it works"), to));
                 }
-            };
-            (outcome, accepted)
+            }
         };
         while !seen.contains(&marker) {
             let connection = soon(relay.accept()).await.expect("it works");
             seen.push(relay_one(&mut relayed, connection, to));
         }
-        let finished = finished.map(|outcome| drop(outcome.expect("a WebSocket"))).is_some();
         // Each relay ends only when the client's side of its connection does.
         soon(async { while relayed.join_next().await.is_some() {} }).await;
         if finished {
@@ -427,6 +427,19 @@ pub(crate) async fn assert_cancel_safe(
         }
     }
     unreachable!("some number of polls suffices")
+}
+
+/// Polls a connection that often, and drops it. Says whether it was finished.
+fn connect_for(polls: usize, connect: Connect) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let outcome = runtime.block_on(async { soon(polled(polls, connect.into_future())).await });
+    if let Some(outcome) = outcome {
+        outcome.expect("a WebSocket");
+        return true;
+    }
+    assert_eq!(runtime.metrics().num_alive_tasks(), 0, "no task is left after {polls} polls");
+    false
 }
 
 fn relay_one(

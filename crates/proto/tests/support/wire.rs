@@ -46,10 +46,10 @@ impl Wire {
         if len < 126 {
             self.bytes.push(mask_bit | u8::try_from(len).expect("below 126"));
         } else if let Ok(len) = u16::try_from(len) {
-            self.bytes.push(mask_bit | 126);
+            self.bytes.push(mask_bit | 0x7E);
             self.bytes.extend_from_slice(&len.to_be_bytes());
         } else {
-            self.bytes.push(mask_bit | 127);
+            self.bytes.push(mask_bit | 0x7F);
             self.bytes.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }

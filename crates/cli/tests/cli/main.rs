@@ -1,0 +1,15 @@
+//! The built binary, run as its users run it. Every wait has a deadline.
+
+#![cfg(unix)]
+
+mod connect;
+mod echo;
+mod failures;
+mod json;
+mod process;
+mod scripted;
+mod signals;
+#[cfg(target_os = "linux")]
+mod terminal;
+mod tls;
+mod usage;

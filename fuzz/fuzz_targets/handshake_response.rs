@@ -1,0 +1,3 @@
+//! See `longwire_proto::fuzzing::handshake_response`.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| longwire_proto::fuzzing::handshake_response(data));
