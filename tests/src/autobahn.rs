@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use longwire_toolbox::autobahn::{self, Autobahn, VERSION};
+use longwire_toolbox::autobahn::{Autobahn, VERSION};
 use serde::Deserialize;
 
 use crate::processes::Process;
@@ -36,8 +36,7 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// Runs all cases against the server at `url`. Gives a line that sums the verdicts up; fails
 /// unless all are strict. The suite's report stays in `reports`.
-pub fn check_server(url: &str, reports: &Path) -> Result<String> {
-    let suite = autobahn::find()?;
+pub fn check_server(suite: &Autobahn, url: &str, reports: &Path) -> Result<String> {
     let reports = empty(reports)?;
     let spec = serde_json::json!({
         "outdir": reports,
@@ -46,15 +45,18 @@ pub fn check_server(url: &str, reports: &Path) -> Result<String> {
         "exclude-cases": [],
         "exclude-agent-cases": {},
     });
-    run_to_end(&wstest(&suite, "fuzzingclient", &spec, &reports)?)?;
+    run_to_end(&wstest(suite, "fuzzingclient", &spec, &reports)?)?;
     verdict("server", &reports)
 }
 
 /// Runs all cases against a client: the program that `client` makes for the suite's address, which
 /// asks for the number of cases, runs each, and asks for the report. Result as for
 /// [`check_server`].
-pub fn check_client(client: impl FnOnce(&str) -> Command, reports: &Path) -> Result<String> {
-    let suite = autobahn::find()?;
+pub fn check_client(
+    suite: &Autobahn,
+    client: impl FnOnce(&str) -> Command,
+    reports: &Path,
+) -> Result<String> {
     let reports = empty(reports)?;
     let spec = serde_json::json!({
         "url": "ws://127.0.0.1:9001",
@@ -63,7 +65,7 @@ pub fn check_client(client: impl FnOnce(&str) -> Command, reports: &Path) -> Res
         "exclude-cases": [],
         "exclude-agent-cases": {},
     });
-    let server = wstest(&suite, "fuzzingserver", &spec, &reports)?;
+    let server = wstest(suite, "fuzzingserver", &spec, &reports)?;
     let url = server
         .wait_for_line(START_LIMIT, |line| Some(line.strip_prefix("listening on ")?.to_owned()))?;
     run_to_end(&Process::start(client(&url))?)?;

@@ -10,7 +10,7 @@ use longwire::{Config, Limits, Subprotocol, proto::handshake::InvalidSubprotocol
 #[command(name = "longwire", version, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Log to stderr what happens below the messages
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = 900)]
     pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -140,8 +140,10 @@ Examples:
   longwire connect --binary picture.png --ping 1 wss://app.example/upload
   longwire connect -H 'X-Trace: 7' --bearer \"$TOKEN\" wss://app.example/
 
+The events of --json are open, message, ping, close and error; with it stderr has errors alone.
+
 SIGINT and SIGTERM close the connection with 1001; a second one ends the program at once.
-Exit codes: 0 closed cleanly, 1 failed (stderr says why), 2 wrong usage.";
+Exit codes: 0 closed cleanly, with whatever code; 1 failed (stderr says why); 2 wrong usage.";
 
 /// The default settings, but for the largest message, which may come in one frame.
 pub(crate) fn config(max_message_size: u64) -> Config {

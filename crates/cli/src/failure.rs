@@ -110,10 +110,14 @@ impl From<Error> for Failure {
                 ("violation", what + &told)
             }
             Cause::Lost => {
-                let how = match error.io_error() {
-                    Some(io) => io_text(io),
-                    None => "the server ended it without a close".to_owned(),
-                };
+                let how = error.io_error().map_or_else(ended, |io| match io.kind() {
+                    // TLS tells an end without its own closing so.
+                    io::ErrorKind::UnexpectedEof => ended(),
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                        format!("the server cut it off ({io})")
+                    }
+                    _ => io_text(io),
+                });
                 ("lost", format!("the connection was lost: {how}{said}"))
             }
             Cause::TimedOut(Timer::Keepalive) => (
@@ -128,6 +132,10 @@ impl From<Error> for Failure {
         };
         Self { kind, message, status: None }
     }
+}
+
+fn ended() -> String {
+    "the server ended it without a close".to_owned()
 }
 
 /// An I/O error with what is below it, where that says more.

@@ -21,7 +21,9 @@ use longwire::{
     axum::{Rejection, WebSocketUpgrade},
     server::{Answer, Connections, UpgradeError},
 };
-use raw::{ACCEPT, HANDSHAKE, Raw, TEXT, assert_echo, echo, frame, opening, opening_but, request, soon};
+use raw::{
+    ACCEPT, HANDSHAKE, Raw, TEXT, assert_echo, echo, frame, opening, opening_but, request, soon,
+};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
@@ -104,9 +106,7 @@ async fn the_handler_sees_what_the_client_asks_before_it_answers() {
             let origin = upgrade.origin().map(str::to_owned);
             let peer = upgrade.peer_addr();
             upgrade.origins(OriginPolicy::any()).on_upgrade(move |socket| async move {
-                report
-                    .send((offered, origin, peer, socket.peer_addr()))
-                    .expect("the test waits");
+                report.send((offered, origin, peer, socket.peer_addr())).expect("the test waits");
                 echo(socket).await;
             })
         }
@@ -222,9 +222,8 @@ async fn sockets_that_outlive_axum_are_closed_with_1001() {
         upgrade.acceptor(acceptor).on_upgrade(echo)
     }
     let connections = Connections::new();
-    let router = Router::new()
-        .route("/", any(upgrade))
-        .with_state(Acceptor::new().track(&connections));
+    let router =
+        Router::new().route("/", any(upgrade)).with_state(Acceptor::new().track(&connections));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = oneshot::channel::<()>();

@@ -22,7 +22,11 @@ use longwire::{
 use raw::{
     ACCEPT, HANDSHAKE, Raw, TEXT, assert_echo, echo, frame, opening, opening_but, request, soon,
 };
-use tokio::{io::{DuplexStream, duplex}, net::TcpListener, sync::mpsc};
+use tokio::{
+    io::{DuplexStream, duplex},
+    net::TcpListener,
+    sync::mpsc,
+};
 
 type Reply = Response<Full<Bytes>>;
 
@@ -42,8 +46,9 @@ where
                 let reply = handler(request, peer);
                 async move { Ok::<_, Infallible>(reply.await) }
             });
-            let served =
-                http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades();
+            let served = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades();
             // A client may leave at any time.
             tokio::spawn(async move { drop(served.await) });
         }
@@ -341,19 +346,15 @@ fn a_request_that_no_hyper_read_is_a_fault_of_the_server() {
 async fn tracked_connections_are_closed_with_1001_and_further_requests_get_503() {
     let connections = Connections::new();
     let address = serve_echo(Acceptor::new().track(&connections)).await;
-    let (mut polite, mut silent) = (connect(address).await, Raw::open(address).await);
-    assert_echo(&mut polite).await;
-    assert_eq!(connections.len(), 2);
-    let limit = Duration::from_millis(50);
-    let (drained, received) = soon(async {
-        tokio::join!(connections.close_all(CloseCode::GOING_AWAY, limit), polite.recv())
-    })
-    .await;
+    let mut socket = connect(address).await;
+    assert_echo(&mut socket).await;
+    assert_eq!(connections.len(), 1);
+    let limit = Duration::from_secs(60);
+    let closing = connections.close_all(CloseCode::GOING_AWAY, limit);
+    let (drained, received) = soon(async { tokio::join!(closing, socket.recv()) }).await;
     assert_eq!(received.expect("a clean close"), None);
-    assert_eq!(polite.closed().expect("it has ended").code(), CloseCode::GOING_AWAY);
-    assert_eq!((drained.ended, drained.aborted), (1, 1));
-    assert_eq!(silent.close_code().await, 1001);
-    assert!(!silent.ended().await);
+    assert_eq!(socket.closed().expect("it has ended").code(), CloseCode::GOING_AWAY);
+    assert_eq!((drained.ended, drained.aborted), (1, 0));
 
     let (_raw, answer) = Raw::ask(address, &opening("/", &[])).await;
     assert_eq!(answer.status, 503);
@@ -391,4 +392,16 @@ async fn a_connection_whose_101_goes_out_during_the_shutdown_is_closed_at_once()
     };
     let (drained, ()) = soon(async { tokio::join!(closing, client) }).await;
     assert_eq!((drained.ended, drained.aborted), (1, 0));
+}
+
+#[tokio::test]
+async fn a_tracked_connection_whose_client_does_not_answer_is_dropped_at_the_limit() {
+    let connections = Connections::new();
+    let address = serve_echo(Acceptor::new().track(&connections)).await;
+    let mut silent = Raw::open(address).await;
+    let drained =
+        soon(connections.close_all(CloseCode::GOING_AWAY, Duration::from_millis(50))).await;
+    assert_eq!((drained.ended, drained.aborted), (0, 1));
+    assert_eq!(silent.close_code().await, 1001);
+    assert!(!silent.ended().await);
 }

@@ -11,7 +11,9 @@ use longwire::{
     proto::handshake::{BadRequest, HandshakeError},
     server::{AcceptError, Answer, HandshakeLimits, Transport},
 };
-use raw::{ACCEPT, HANDSHAKE, Raw, TEXT, assert_echo, echo, frame, opening, opening_but, request, soon};
+use raw::{
+    ACCEPT, HANDSHAKE, Raw, TEXT, assert_echo, echo, frame, opening, opening_but, request, soon,
+};
 use tokio::io::{AsyncWriteExt as _, duplex};
 
 async fn serve(acceptor: Acceptor) -> SocketAddr {
@@ -78,8 +80,9 @@ async fn both_sides_know_the_subprotocol_and_the_peers_address() {
         }
     }));
     let url = format!("ws://{address}/");
-    let mut socket =
-        soon(longwire::Connect::new(&url).subprotocols(["a", "b"]).into_future()).await.expect("open");
+    let mut socket = soon(longwire::Connect::new(&url).subprotocols(["a", "b"]).into_future())
+        .await
+        .expect("open");
     assert_eq!(socket.subprotocol(), Some("b"));
     assert_eq!(socket.peer_addr(), Some(address));
     assert_echo(&mut socket).await;
@@ -196,7 +199,8 @@ async fn an_answer_that_does_not_fit_the_request_is_an_error_and_gives_the_clien
         raw.io.shutdown().await.expect("an open pipe");
         answer
     };
-    let (accepted, answer) = soon(async { tokio::join!(incoming.accept_with(answer), client) }).await;
+    let (accepted, answer) =
+        soon(async { tokio::join!(incoming.accept_with(answer), client) }).await;
     let error = accepted.expect_err("a subprotocol that was not offered");
     assert!(matches!(error, AcceptError::Handshake(HandshakeError::Misuse(_))), "{error:?}");
     assert_eq!(answer.status, 500);
@@ -311,6 +315,7 @@ async fn a_handler_that_panics_closes_its_connection_with_1011_and_the_server_go
     let mut raw = Raw::open(address).await;
     raw.send(&frame(TEXT, b"panic")).await;
     assert_eq!(raw.close_code().await, 1011);
-    let mut socket = soon(longwire::connect(&format!("ws://{address}/"))).await.expect("it goes on");
+    let mut socket =
+        soon(longwire::connect(&format!("ws://{address}/"))).await.expect("it goes on");
     assert_echo(&mut socket).await;
 }

@@ -64,8 +64,9 @@ async fn the_handler_gets_the_connection_and_its_request() {
 async fn a_fault_of_the_request_is_answered_and_the_handler_does_not_run() {
     let service = UpgradeService::new(Acceptor::new(), async |_, _| panic!("no connection"));
     let address = serve(service).await;
-    let refused =
-        soon(Connect::new(&format!("ws://{address}/")).origin("https://evil.example").into_future());
+    let refused = soon(
+        Connect::new(&format!("ws://{address}/")).origin("https://evil.example").into_future(),
+    );
     let refused = refused.await;
     let Err(ConnectError::Refused(response)) = refused else { panic!("{refused:?}") };
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
@@ -78,18 +79,17 @@ async fn a_fault_of_the_request_is_answered_and_the_handler_does_not_run() {
 #[tokio::test]
 async fn it_is_always_ready_and_answers_at_once() {
     let mut service = UpgradeService::new(Acceptor::new(), async |_, _| {});
-    std::future::poll_fn(|cx| {
-        tower_service::Service::<Request<()>>::poll_ready(&mut service, cx)
-    })
-    .await
-    .expect("it cannot fail");
+    std::future::poll_fn(|cx| tower_service::Service::<Request<()>>::poll_ready(&mut service, cx))
+        .await
+        .expect("it cannot fail");
     let response = service.call(Request::new(())).await.expect("it cannot fail");
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
 async fn what_is_sent_right_behind_the_request_is_the_first_message() {
-    let address = serve(UpgradeService::new(Acceptor::new(), async |socket, _| echo(socket).await)).await;
+    let address =
+        serve(UpgradeService::new(Acceptor::new(), async |socket, _| echo(socket).await)).await;
     let bytes = [opening("/", &[]), frame(TEXT, b"early")].concat();
     let (mut raw, answer) = Raw::ask(address, &bytes).await;
     assert_eq!(answer.status, 101);

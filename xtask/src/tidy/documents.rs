@@ -12,7 +12,8 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
                 }
             }
             for quoted in code_spans(line).filter(|quoted| is_path_of_ours(tree, quoted)) {
-                if !tree.has(quoted) && !tree.has(&join(path, quoted).unwrap_or_default()) {
+                let from_here = join(path, quoted).filter(|path| tree.has(path));
+                if !tree.has(quoted) && from_here.is_none() && !tree.is_ignored(quoted) {
                     findings.push(format!("{path}:{number}: there is no `{quoted}`"));
                 }
             }

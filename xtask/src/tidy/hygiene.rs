@@ -65,8 +65,10 @@ mod tests {
     #[test]
     fn a_large_file_fails_whether_text_or_not() {
         let file = |size| File { path: "a.bin".into(), size, text: None };
-        assert_eq!(check(&Tree { files: vec![file(MAX_SIZE)] }), [""; 0]);
-        assert_eq!(check(&Tree { files: vec![file(MAX_SIZE + 1)] }).len(), 1);
+        assert_eq!(too_large(&file(MAX_SIZE)), None);
+        assert!(too_large(&file(MAX_SIZE + 1)).is_some());
+        let text = "x".repeat(512 * 1024 + 1);
+        assert_eq!(findings(&text).len(), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The files of the tree as the rules see them: what is tracked, or would be.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -18,6 +18,8 @@ pub(super) struct File {
 
 #[derive(Debug)]
 pub(super) struct Tree {
+    /// `None` in tests, whose trees are not on disk.
+    root: Option<PathBuf>,
     pub(super) files: Vec<File>,
 }
 
@@ -35,7 +37,7 @@ impl Tree {
             let size = bytes.len() as u64;
             files.push(File { path: path.to_owned(), size, text: String::from_utf8(bytes).ok() });
         }
-        Ok(Self { files })
+        Ok(Self { root: Some(root.to_owned()), files })
     }
 
     /// Texts by path, except those under any of `without`.
@@ -59,6 +61,15 @@ impl Tree {
         })
     }
 
+    /// Whether git ignores what would be at `path`: something that our programs write.
+    pub(super) fn is_ignored(&self, path: &str) -> bool {
+        self.root.as_deref().is_some_and(|root| {
+            let mut check = Command::new("git");
+            check.current_dir(root).args(["check-ignore", "--quiet", path]);
+            check.status().is_ok_and(|status| status.success())
+        })
+    }
+
     #[cfg(test)]
     pub(super) fn of(files: &[(&str, &str)]) -> Self {
         let file = |&(path, text): &(&str, &str)| File {
@@ -66,7 +77,7 @@ impl Tree {
             size: text.len() as u64,
             text: Some(text.to_owned()),
         };
-        Self { files: files.iter().map(file).collect() }
+        Self { root: None, files: files.iter().map(file).collect() }
     }
 }
 

@@ -24,6 +24,25 @@ fn a_killed_server_is_a_lost_connection() {
 }
 
 #[test]
+fn a_server_killed_under_load_is_a_lost_connection() {
+    for _ in 0..5 {
+        let echo = echo(&[]);
+        let mut client = start(&["connect", &echo.url]);
+        client.feed(b"flood\n".repeat(1 << 20));
+        assert_eq!(client.line(), "flood");
+        echo.process.signal(Signal::KILL);
+        let ended = client.wait();
+        assert_eq!(ended.code, Some(1));
+        assert!(
+            ended.stderr.starts_with("longwire: the connection was lost: the server "),
+            "{}",
+            ended.stderr
+        );
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_refusal_is_told_with_its_status_and_its_body() {
     let cases = [
         (

@@ -3,9 +3,10 @@
 use std::{fs, path::PathBuf};
 
 use rcgen::{CertificateParams, DnType, KeyPair};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::process::{Echo, echo, run};
+use crate::process::{Echo, echo, run, start};
 
 struct Files {
     _folder: TempDir,
@@ -45,6 +46,18 @@ fn messages_pass_over_wss_under_a_trusted_certificate() {
     let ended = run(&["connect", "--ca", files.certificate(), &echo.url], "one\ntwo\n");
     ended.assert_quiet_success();
     assert_eq!(ended.text(), "one\ntwo\n");
+}
+
+#[test]
+fn a_killed_server_is_a_lost_connection_under_tls_too() {
+    let files = Files::new("one");
+    let echo = files.echo();
+    let mut client = start(&["connect", "--ca", files.certificate(), &echo.url]);
+    client.write_line("a");
+    assert_eq!(client.line(), "a");
+    echo.process.signal(Signal::KILL);
+    let message = "the connection was lost: the server ended it without a close";
+    client.wait().assert_failed(1, message);
 }
 
 #[test]

@@ -46,7 +46,10 @@ pub(crate) const HANDSHAKE: [(&str, &str); 5] = [
 pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// The bytes of a request.
-pub(crate) fn request<'h>(line: &str, headers: impl IntoIterator<Item = (&'h str, &'h str)>) -> Vec<u8> {
+pub(crate) fn request<'h>(
+    line: &str,
+    headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+) -> Vec<u8> {
     let mut text = format!("{line} HTTP/1.1\r\n");
     for (name, value) in headers {
         write!(text, "{name}: {value}\r\n").expect("a String takes everything");

@@ -199,7 +199,7 @@ impl Connection {
     pub fn fail(&mut self, close: Close, now: Instant) {
         self.owed = None;
         self.closing.cause.get_or_insert(Cause::Failed);
-        self.deaf = true;
+        self.be_deaf();
         self.send_close(close, now);
     }
 
@@ -246,9 +246,11 @@ impl Connection {
             return;
         }
         self.heartbeat.on_written(before, now);
-        if self.closing.cause.is_none() && self.closing.deadline.is_some() {
+        if self.closing.cause.is_none()
+            && let Some(limit) = self.closing.limit
+        {
             let later = now.checked_add(self.config.close_timeout);
-            self.closing.deadline = later.min(self.closing.limit).or(self.closing.limit);
+            self.closing.deadline = Some(later.map_or(limit, |later| later.min(limit)));
         }
     }
 
@@ -312,7 +314,7 @@ impl Connection {
         let event = match self.receive.next(input) {
             Ok(received) => self.receive(received?, now),
             Err(error) => {
-                self.deaf = true;
+                self.be_deaf();
                 self.closing.cause.get_or_insert(Cause::Violation(error));
                 self.owed = Some(Owed::Fail(error));
                 Event::Violation(error)
@@ -322,6 +324,12 @@ impl Connection {
             input.take_all();
         }
         Some(event)
+    }
+
+    /// From now on what arrives is thrown away, and so is what is unfinished.
+    fn be_deaf(&mut self) {
+        self.deaf = true;
+        self.receive.clear();
     }
 
     /// Does what the last event obliges us to.
@@ -362,7 +370,7 @@ impl Connection {
                 Event::Pong { payload, answers }
             }
             Received::Close(close) => {
-                self.deaf = true;
+                self.be_deaf();
                 self.closing.peer_first = self.closing.sent.is_none();
                 self.closing.received = Some(close.clone());
                 self.state = self.state.after(Step::ReceiveClose).expect("deaf after the first");
@@ -434,8 +442,8 @@ impl Connection {
         let natural = if exchanged { Cause::Clean } else { Cause::Lost };
         self.state = closed;
         self.owed = None;
-        self.deaf = true;
-        self.send.outgoing.clear();
+        self.be_deaf();
+        self.send.clear();
         self.closing.deadline = None;
         self.closing.closed = Some(Closed {
             sent: self.closing.sent.take(),

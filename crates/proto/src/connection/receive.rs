@@ -107,6 +107,13 @@ impl Receive {
         Some(message.space(remaining))
     }
 
+    /// Lets go of what is unfinished. Nothing may be taken after this.
+    pub(super) fn clear(&mut self) {
+        self.frame = None;
+        self.control = Vec::new();
+        self.message = None;
+    }
+
     /// Whether something was read into [`Self::payload_space`] that was not looked at.
     pub(super) fn has_direct(&self) -> bool {
         self.message.as_ref().is_some_and(Assembler::has_unprocessed)

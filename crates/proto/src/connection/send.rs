@@ -135,6 +135,13 @@ impl Send {
         self.top_up(TOP_UP);
     }
 
+    /// Throws away what is queued. Nothing may be queued after this.
+    pub(super) fn clear(&mut self) {
+        self.outgoing.clear();
+        self.rest = Bytes::new();
+        self.pongs.latest = None;
+    }
+
     /// Bytes to be written.
     pub(super) fn buffered_amount(&self) -> usize {
         self.outgoing.remaining() + self.rest.len()

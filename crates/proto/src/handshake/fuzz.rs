@@ -47,7 +47,10 @@ pub fn uri(data: &[u8]) {
     assert_eq!(shown.to_string(), uri.to_string());
     assert!(shown.credentials().is_none(), "credentials are not shown");
     assert!(shown.same_origin(&uri));
-    assert!(uri.same_origin(&uri.join(&uri.resource_name()).expect("a path is a reference")));
+    // A path that starts with two slashes names another host, where it is read as a reference.
+    if !uri.resource_name().starts_with("//") {
+        assert!(uri.same_origin(&uri.join(&uri.resource_name()).expect("a path is a reference")));
+    }
     assert!(uri.resource_name().starts_with('/'));
     let client = ClientHandshake::new(ClientRequest::new(uri), [7; 16], LIMITS)
         .expect("a plain request has nothing to refuse");
