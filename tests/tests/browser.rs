@@ -1,10 +1,12 @@
 //! Chromium's own WebSocket, in a page, against `longwire echo`.
 
 use anyhow::Result;
+use longwire::{Acceptor, Close, CloseReason, OriginPolicy, WebSocket};
 use longwire_tests::browser::{Browser, PageServer};
 use longwire_tests::certificates::Certificates;
 use longwire_tests::peers::{Scheme, Server};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 /// The page's host in all tests but those of the Origin policy.
 const HOST: &str = "127.0.0.1";
@@ -20,7 +22,7 @@ fn run(scheme: Scheme, scenario: &str, server_options: &[&str], offers: &[&str])
 }
 
 fn normal_close() -> Value {
-    json!({ "code": 1000, "reason": "", "wasClean": true })
+    clean(1000, "")
 }
 
 #[test]
@@ -44,23 +46,52 @@ fn a_burst_of_messages_comes_back_in_order() -> Result<()> {
     Ok(())
 }
 
-/// RFC 6455 section 7.1.5 and 7.1.6; a Close without a code is 1005 to the application.
+fn clean(code: u16, reason: &str) -> Value {
+    json!({ "code": code, "reason": reason, "wasClean": true })
+}
+
+/// RFC 6455 section 5.5.1: the server answers with the code that it received, and without a reason;
+/// a Close without a code is 1005 to the application (section 7.1.5).
 #[test]
-fn close_codes_and_reasons_come_back() -> Result<()> {
-    let clean =
-        |code: u16, reason: &str| json!({ "code": code, "reason": reason, "wasClean": true });
+fn a_close_of_the_page_comes_back_with_its_code() -> Result<()> {
+    let codes = [1005, 1000, 1000, 3000, 4999, 4000];
+    for scheme in [Scheme::Plain, Scheme::Tls] {
+        let seen = run(scheme, "closes", &[], &[])?;
+        assert_eq!(seen, json!(codes.map(|code| clean(code, ""))));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_close_of_the_server_arrives_with_its_code_and_reason() -> Result<()> {
+    let certificates = Certificates::generate()?;
+    let runtime = Runtime::new()?;
+    let server = runtime.block_on(longwire::Server::bind("127.0.0.1:0"))?;
+    let url = Scheme::Plain.url(server.local_addr()?.port(), "/");
+    let server = server.acceptor(Acceptor::new().origins(OriginPolicy::any()));
+    runtime.spawn(server.serve(close_as_asked));
+
+    let page = PageServer::start()?;
+    let browser = Browser::start(page, HOST, "serverCloses", &url, &[], &certificates)?;
     let expected = json!([
-        clean(1005, ""),
         clean(1000, ""),
         clean(1000, "bye"),
+        clean(1011, ""),
         clean(3000, "three thousand"),
         clean(4999, "für immer ☂"),
         clean(4000, &"é".repeat(61)),
     ]);
-    for scheme in [Scheme::Plain, Scheme::Tls] {
-        assert_eq!(run(scheme, "closes", &[], &[])?, expected);
-    }
+    assert_eq!(browser.result()?, expected);
     Ok(())
+}
+
+/// Closes with the code and the reason that the first message asks for.
+async fn close_as_asked(mut socket: WebSocket) {
+    let message = socket.recv().await.expect("the page is well").expect("the page sends first");
+    let (code, reason) =
+        message.as_text().and_then(|text| text.split_once(' ')).expect("a code and a reason");
+    let code: u16 = code.parse().expect("a number");
+    socket.close(Close::new(code.into(), CloseReason::truncated(reason))).await;
 }
 
 /// RFC 6455 section 4.1: the client's list is in the order of its preference.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use longwire::tls::ClientTls;
-use longwire::{CloseCode, Connect, Message};
+use longwire::{Close, CloseCode, CloseReason, Connect, Message};
 use longwire_tests::certificates::Certificates;
 use longwire_tests::peers::{SUBPROTOCOL, Scheme, Server, run_client};
 use longwire_tests::proxies::{Kind, ReverseProxy};
@@ -69,6 +69,23 @@ async fn graceful_shutdown(kind: Kind, scheme: Scheme) -> Result<()> {
     timeout(LIMIT, conversation).await?.with_context(|| fixture.proxy.description())
 }
 
+/// Codes that an application may choose, with and without a reason (RFC 6455 section 7.4).
+async fn close_codes(kind: Kind, scheme: Scheme) -> Result<()> {
+    let fixture = Fixture::start(kind, scheme)?;
+    let conversation = async {
+        for (code, reason) in [(1000, ""), (1000, "bye"), (3000, "three"), (4999, "für immer ☂")]
+        {
+            let mut socket = fixture.connect()?.await?;
+            let closed =
+                socket.close(Close::new(code.into(), CloseReason::truncated(reason))).await;
+            assert_eq!(closed.code().get(), code, "{closed}");
+            assert!(closed.is_clean() && !closed.peer_first, "{closed}");
+        }
+        anyhow::Ok(())
+    };
+    timeout(LIMIT, conversation).await?.with_context(|| fixture.proxy.description())
+}
+
 /// The Origin policy compares with the `Host` that the proxy passes on (RFC 6455 section 10.2).
 async fn origins(kind: Kind, scheme: Scheme) -> Result<()> {
     let fixture = Fixture::start(kind, scheme)?;
@@ -108,6 +125,16 @@ macro_rules! proxies {
             #[tokio::test]
             async fn passes_a_graceful_shutdown_and_ends_tls() -> Result<()> {
                 graceful_shutdown($kind, Scheme::Tls).await
+            }
+
+            #[tokio::test]
+            async fn passes_close_codes() -> Result<()> {
+                close_codes($kind, Scheme::Plain).await
+            }
+
+            #[tokio::test]
+            async fn passes_close_codes_and_ends_tls() -> Result<()> {
+                close_codes($kind, Scheme::Tls).await
             }
 
             #[tokio::test]

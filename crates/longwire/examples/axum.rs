@@ -1,4 +1,4 @@
-//! WebSockets behind axum, in one router with ordinary pages. Ctrl-C closes them with 1001.
+//! A WebSocket behind axum, beside an ordinary page. Ctrl-C closes every connection with 1001.
 //!
 //! ```text
 //! cargo run -p longwire --features axum --example axum -- 127.0.0.1:9001
@@ -59,6 +59,6 @@ async fn echo(mut socket: WebSocket) {
 async fn stopped() {
     if let Err(error) = tokio::signal::ctrl_c().await {
         eprintln!("Ctrl-C will not end this: {error}");
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -16,7 +16,13 @@ use std::{
 use bytes::Buf;
 use longwire::{
     CloseCode, Closed, Config, Message, SendError,
-    proto::{Connection, Event, Input, Transmit, WsUri, handshake::*},
+    proto::{
+        Connection, Event, Input, Transmit, WsUri,
+        handshake::{
+            Answer, ClientHandshake, ClientProgress, ClientRequest, HandshakeLimits,
+            ServerHandshake, encode_acceptance, encode_response,
+        },
+    },
 };
 
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {

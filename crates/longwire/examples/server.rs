@@ -35,6 +35,6 @@ async fn echo_all(socket: &mut WebSocket) -> Result<(), Box<dyn Error>> {
 async fn stopped() {
     if let Err(error) = tokio::signal::ctrl_c().await {
         eprintln!("Ctrl-C will not end this: {error}");
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

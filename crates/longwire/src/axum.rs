@@ -142,6 +142,8 @@ impl WebSocketUpgrade {
         if let Some(peer_addr) = peer_addr {
             upgrade = upgrade.from_peer(peer_addr);
         }
+        // Boxed, so that it goes with the handshake and does not stay in the task for its life.
+        let upgrade = Box::pin(upgrade);
         tokio::spawn(async move {
             match upgrade.await {
                 Ok(socket) => callback(socket).await,

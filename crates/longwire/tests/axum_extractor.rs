@@ -139,8 +139,8 @@ async fn the_handler_may_reject_with_a_response_of_its_own() {
 #[tokio::test]
 async fn the_handler_may_choose_the_subprotocol_and_add_headers() {
     let address = serve(echoing(|upgrade| {
-        let mut answer = Answer::default();
-        answer.subprotocol = upgrade.offered_subprotocols().last().cloned();
+        let subprotocol = upgrade.offered_subprotocols().last().cloned();
+        let mut answer = Answer { subprotocol, ..Answer::default() };
         answer.headers.insert(header::SET_COOKIE, HeaderValue::from_static("a=1"));
         upgrade.answer(answer)
     }))
@@ -246,7 +246,7 @@ async fn sockets_that_outlive_axum_are_closed_with_1001() {
             assert_eq!(socket.closed().expect("it has ended").code(), CloseCode::GOING_AWAY);
         }
     };
-    let closing = connections.close_all(CloseCode::GOING_AWAY, Duration::from_secs(60));
+    let closing = connections.close_all(CloseCode::GOING_AWAY, Duration::from_mins(1));
     let (drained, ()) = soon(async { tokio::join!(closing, client) }).await;
     assert_eq!((drained.ended, drained.aborted), (3, 0));
 }

@@ -30,7 +30,7 @@ use tokio::{
 struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
-    served: JoinHandle<std::io::Result<Drained>>,
+    shutdown: JoinHandle<std::io::Result<Drained>>,
 }
 
 impl Running {
@@ -42,8 +42,8 @@ impl Running {
         let (server, address) = bind(limit).await;
         let (stop, stopped) = oneshot::channel();
         let stopped = async { stopped.await.expect("the test stops it") };
-        let served = tokio::spawn(server.serve_until(stopped, handler));
-        Self { address, stop, served }
+        let shutdown = tokio::spawn(server.serve_until(stopped, handler));
+        Self { address, stop, shutdown }
     }
 
     async fn start_incoming<H, F>(limit: Duration, handler: H) -> Self
@@ -54,13 +54,13 @@ impl Running {
         let (server, address) = bind(limit).await;
         let (stop, stopped) = oneshot::channel();
         let stopped = async { stopped.await.expect("the test stops it") };
-        let served = tokio::spawn(server.serve_incoming_until(stopped, handler));
-        Self { address, stop, served }
+        let shutdown = tokio::spawn(server.serve_incoming_until(stopped, handler));
+        Self { address, stop, shutdown }
     }
 
     fn stop(self) -> JoinHandle<std::io::Result<Drained>> {
         self.stop.send(()).expect("it runs");
-        self.served
+        self.shutdown
     }
 }
 
@@ -74,13 +74,13 @@ async fn connect(address: SocketAddr) -> WebSocket {
     soon(longwire::connect(&format!("ws://{address}/"))).await.expect("the server accepts")
 }
 
-async fn drained(served: JoinHandle<std::io::Result<Drained>>) -> (usize, usize) {
-    let drained = soon(served).await.expect("no panic").expect("no error");
+async fn drained(shutdown: JoinHandle<std::io::Result<Drained>>) -> (usize, usize) {
+    let drained = soon(shutdown).await.expect("no panic").expect("no error");
     (drained.ended, drained.aborted)
 }
 
 /// Longer than any test waits.
-const FOREVER: Duration = Duration::from_secs(600);
+const FOREVER: Duration = Duration::from_mins(10);
 
 /// As short as a limit may be that is meant to run out.
 const BRIEF: Duration = Duration::from_millis(50);
@@ -96,7 +96,7 @@ async fn every_connection_is_closed_with_1001_and_the_listener_is_gone() {
     for socket in &mut sockets {
         assert_echo(socket).await;
     }
-    let served = server.stop();
+    let shutdown = server.stop();
     for mut socket in sockets {
         assert_eq!(soon(socket.recv()).await.expect("a clean close"), None);
         let closed = socket.closed().expect("it has ended");
@@ -104,7 +104,7 @@ async fn every_connection_is_closed_with_1001_and_the_listener_is_gone() {
         assert_eq!(closed.reason(), "server is shutting down");
         assert!(closed.peer_first, "{closed:?}");
     }
-    assert_eq!(drained(served).await, (10, 0));
+    assert_eq!(drained(shutdown).await, (10, 0));
     soon(TcpStream::connect(address)).await.expect_err("nobody listens");
 }
 
@@ -130,11 +130,11 @@ async fn the_handler_sees_a_clean_end_and_may_finish_its_work() {
     let server = Running::start(FOREVER, handler).await;
     let mut socket = connect(server.address).await;
     assert_echo(&mut socket).await;
-    let served = server.stop();
+    let shutdown = server.stop();
     assert_eq!(soon(socket.recv()).await.expect("a clean close"), None);
     soon(left.notified()).await;
     gate.notify_one();
-    assert_eq!(drained(served).await, (1, 0));
+    assert_eq!(drained(shutdown).await, (1, 0));
     assert!(finished.load(Ordering::SeqCst), "the handler was cut off");
 }
 
@@ -147,9 +147,9 @@ async fn a_client_that_does_not_answer_the_close_frame_is_dropped_at_the_deadlin
     };
     let server = Running::start(BRIEF, handler).await;
     let mut silent = Raw::open(server.address).await;
-    let served = server.stop();
+    let shutdown = server.stop();
     assert_eq!(silent.close_code().await, 1001);
-    assert_eq!(drained(served).await, (0, 1));
+    assert_eq!(drained(shutdown).await, (0, 1));
     assert!(!silent.ended().await, "bytes behind the close frame");
     // The handler may have been dropped before it could tell.
     assert!(reported.iter().all(|is_error| is_error), "that was no clean end");
@@ -193,13 +193,13 @@ async fn a_client_in_the_midst_of_its_request_gets_503() {
     half.send(b"GET / HTTP/1.1\r\nHost: a").await;
     open.send(&opening("/", &[])).await;
     assert_eq!(open.answer().await.status, 101);
-    let served = server.stop();
+    let shutdown = server.stop();
     let answer = half.answer().await;
     assert_eq!(answer.status, 503);
     assert_eq!(answer.body.lines().count(), 1);
     drop(half);
     assert_eq!(open.leave().await, 1001);
-    assert_eq!(drained(served).await, (2, 0));
+    assert_eq!(drained(shutdown).await, (2, 0));
 }
 
 #[tokio::test]
@@ -221,14 +221,14 @@ async fn a_connection_that_opens_during_the_shutdown_is_closed_at_once() {
     raw.send(&opening("/", &[])).await;
     soon(reached.notified()).await;
     let address = server.address;
-    let served = server.stop();
+    let shutdown = server.stop();
     // Once nobody listens, the shutdown has begun.
     soon(async { while TcpStream::connect(address).await.is_ok() {} }).await;
     gate.notify_one();
     assert_eq!(raw.answer().await.status, 101);
     assert_eq!(raw.leave().await, 1001);
     // Some that were to see whether anybody listens may count too.
-    let (ended, aborted) = drained(served).await;
+    let (ended, aborted) = drained(shutdown).await;
     assert!(ended >= 1 && aborted == 0, "{ended} ended, {aborted} aborted");
 }
 
@@ -249,7 +249,7 @@ async fn a_client_in_the_midst_of_its_tls_handshake_is_dropped_at_once() {
     let server = server.tls(tls).acceptor(acceptor);
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { stopped.await.expect("the test stops it") };
-    let served = tokio::spawn(server.serve_until(stopped, echo));
+    let shutdown = tokio::spawn(server.serve_until(stopped, echo));
     let mut silent = Raw::connect(address).await;
     soon(async {
         while connections.is_empty() {
@@ -258,7 +258,7 @@ async fn a_client_in_the_midst_of_its_tls_handshake_is_dropped_at_once() {
     })
     .await;
     stop.send(()).expect("it runs");
-    assert_eq!(drained(served).await, (1, 0));
+    assert_eq!(drained(shutdown).await, (1, 0));
     assert!(!silent.ended().await);
 }
 
@@ -268,9 +268,9 @@ async fn messages_before_the_shutdown_are_still_answered() {
     let mut raw = Raw::open(server.address).await;
     raw.send(&frame(TEXT, b"last words")).await;
     assert_eq!(raw.frame().await, (TEXT, b"last words".to_vec()));
-    let served = server.stop();
+    let shutdown = server.stop();
     assert_eq!(raw.leave().await, 1001);
-    assert_eq!(drained(served).await, (1, 0));
+    assert_eq!(drained(shutdown).await, (1, 0));
 }
 
 /// A connection in `connections`, over a pipe: what the application has of it, and its client.

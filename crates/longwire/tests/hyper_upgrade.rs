@@ -158,8 +158,8 @@ async fn the_origin_policy_is_the_acceptors() {
 async fn the_application_may_choose_the_subprotocol_and_add_headers() {
     let address = serve(async |mut request, _| {
         reply(Acceptor::new().upgrade_with(&mut request, |opening| {
-            let mut answer = Answer::default();
-            answer.subprotocol = opening.subprotocols().last().cloned();
+            let subprotocol = opening.subprotocols().last().cloned();
+            let mut answer = Answer { subprotocol, ..Answer::default() };
             answer.headers.insert(header::SET_COOKIE, HeaderValue::from_static("a=1"));
             answer
         }))
@@ -240,41 +240,33 @@ async fn the_peers_address_is_the_one_that_was_noted() {
 
 /// What became of an upgrade whose request hyper answered as `serve` says.
 async fn outcome<F>(
-    serve: impl FnOnce(DuplexStream, Arc<Mutex<Option<Upgrade>>>) -> F,
+    serve: impl FnOnce(DuplexStream, mpsc::UnboundedSender<Upgrade>) -> F,
 ) -> UpgradeError
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let (near, far) = duplex(4096);
     let mut raw = Raw { io: far };
-    let place = Arc::new(Mutex::new(None));
-    let served = tokio::spawn(serve(near, place.clone()));
+    let (upgrades, mut promises) = mpsc::unbounded_channel();
+    let served = tokio::spawn(serve(near, upgrades));
     raw.send(&opening("/", &[])).await;
-    let upgrade = soon(async {
-        loop {
-            if let Some(upgrade) = place.lock().expect("not poisoned").take() {
-                break upgrade;
-            }
-            tokio::task::yield_now().await;
-        }
-    });
-    let upgrade: Upgrade = upgrade.await;
+    let upgrade = soon(promises.recv()).await.expect("a request");
     let error = soon(upgrade).await.expect_err("there is no connection");
     served.abort();
     error
 }
 
-fn keep(request: &mut Request<Incoming>, place: &Mutex<Option<Upgrade>>) -> Reply {
+fn keep(request: &mut Request<Incoming>, upgrades: &mpsc::UnboundedSender<Upgrade>) -> Reply {
     let (response, upgrade) = Acceptor::new().upgrade(request).expect("a valid request");
-    *place.lock().expect("not poisoned") = Some(upgrade);
+    upgrades.send(upgrade).expect("the test waits");
     response.map(|()| Full::default())
 }
 
 #[tokio::test]
 async fn an_upgrade_fails_where_hyper_has_no_upgrades_enabled() {
-    let error = outcome(async |io, place| {
+    let error = outcome(async |io, upgrades| {
         let service = service_fn(move |mut request| {
-            std::future::ready(Ok::<_, Infallible>(keep(&mut request, &place)))
+            std::future::ready(Ok::<_, Infallible>(keep(&mut request, &upgrades)))
         });
         drop(http1::Builder::new().serve_connection(TokioIo::new(io), service).await);
     })
@@ -286,9 +278,9 @@ async fn an_upgrade_fails_where_hyper_has_no_upgrades_enabled() {
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_fails_in_time_where_another_response_is_sent_in_place_of_the_101() {
     let start = tokio::time::Instant::now();
-    let error = outcome(async |io, place| {
+    let error = outcome(async |io, upgrades| {
         let service = service_fn(move |mut request| {
-            drop(keep(&mut request, &place));
+            drop(keep(&mut request, &upgrades));
             std::future::ready(Ok::<_, Infallible>(Reply::default()))
         });
         let served = http1::Builder::new().serve_connection(TokioIo::new(io), service);
@@ -302,9 +294,9 @@ async fn an_upgrade_fails_in_time_where_another_response_is_sent_in_place_of_the
 
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_fails_in_time_where_no_response_is_sent() {
-    let error = outcome(async |io, place| {
+    let error = outcome(async |io, upgrades| {
         let service = service_fn(move |mut request| {
-            drop(keep(&mut request, &place));
+            drop(keep(&mut request, &upgrades));
             std::future::pending::<Result<Reply, Infallible>>()
         });
         let served = http1::Builder::new().serve_connection(TokioIo::new(io), service);
@@ -349,7 +341,7 @@ async fn tracked_connections_are_closed_with_1001_and_further_requests_get_503()
     let mut socket = connect(address).await;
     assert_echo(&mut socket).await;
     assert_eq!(connections.len(), 1);
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_mins(1);
     let closing = connections.close_all(CloseCode::GOING_AWAY, limit);
     let (drained, received) = soon(async { tokio::join!(closing, socket.recv()) }).await;
     assert_eq!(received.expect("a clean close"), None);
@@ -384,7 +376,7 @@ async fn a_connection_whose_101_goes_out_during_the_shutdown_is_closed_at_once()
         }
     })
     .await;
-    let closing = connections.close_all(CloseCode::GOING_AWAY, Duration::from_secs(60));
+    let closing = connections.close_all(CloseCode::GOING_AWAY, Duration::from_mins(1));
     let client = async {
         gate.send(()).expect("the server waits");
         assert_eq!(raw.answer().await.status, 101);

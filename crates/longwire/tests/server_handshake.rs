@@ -174,8 +174,8 @@ async fn the_application_may_reject_with_a_response_of_its_own() {
 #[tokio::test]
 async fn the_application_may_choose_the_subprotocol_and_add_headers() {
     let address = serve_incoming(async |incoming: Incoming<Transport>| {
-        let mut answer = Answer::default();
-        answer.subprotocol = incoming.subprotocols().last().cloned();
+        let subprotocol = incoming.subprotocols().last().cloned();
+        let mut answer = Answer { subprotocol, ..Answer::default() };
         answer.headers.insert(header::SET_COOKIE, HeaderValue::from_static("a=1"));
         echo(incoming.accept_with(answer).await.expect("a valid answer")).await;
     })
@@ -295,8 +295,8 @@ async fn clients_in_their_handshake_count_among_max_connections_and_cannot_stay(
     let address = server.local_addr().expect("bound");
     tokio::spawn(server.serve(echo));
     let mut silent = Raw::connect(address).await;
-    let mut served = soon(longwire::connect(&format!("ws://{address}/"))).await.expect("its turn");
-    assert_echo(&mut served).await;
+    let mut second = soon(longwire::connect(&format!("ws://{address}/"))).await.expect("its turn");
+    assert_echo(&mut second).await;
     assert_eq!(silent.answer().await.status, 408);
 }
 

@@ -111,7 +111,7 @@ async fn tracked_connections_are_closed_with_1001_and_further_requests_get_503()
     let acceptor = Acceptor::new().track(&connections);
     let address = serve(UpgradeService::new(acceptor, async |socket, _| echo(socket).await)).await;
     let raw = Raw::open(address).await;
-    let closing = connections.close_all(CloseCode::GOING_AWAY, Duration::from_secs(60));
+    let closing = connections.close_all(CloseCode::GOING_AWAY, Duration::from_mins(1));
     let (drained, code) = soon(async { tokio::join!(closing, raw.leave()) }).await;
     assert_eq!(code, 1001);
     assert_eq!((drained.ended, drained.aborted), (1, 0));

@@ -105,6 +105,20 @@ const scenarios = {
     return seen;
   },
 
+  /** One socket for each close that the server is asked for, and what the close event said. */
+  async serverCloses() {
+    const asked = ["1000 ", "1000 bye", "1011 ", "3000 three thousand", "4999 für immer ☂", `4000 ${"é".repeat(61)}`];
+    const seen = [];
+    for (const text of asked) {
+      const socket = await open();
+      const closed = next(socket, "close");
+      socket.send(text);
+      const { code, reason, wasClean } = await closed;
+      seen.push({ code, reason, wasClean });
+    }
+    return seen;
+  },
+
   /** The subprotocol that was chosen. */
   async subprotocol() {
     const socket = await open();

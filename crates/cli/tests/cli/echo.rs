@@ -1,11 +1,15 @@
 //! `longwire echo`: who may connect, by what, and where it listens.
 
+#[cfg(target_os = "linux")]
+use std::process::Command;
 use std::{
     io::{Read, Write},
     net::TcpStream,
 };
 
 use crate::process::{DEADLINE, echo, run, start};
+#[cfg(target_os = "linux")]
+use crate::process::{Process, longwire};
 
 /// The status line and header fields of the answer to an opening handshake with these fields.
 fn answer(address: &str, fields: &str) -> String {
@@ -116,11 +120,16 @@ fn one_thread_is_one_thread() {
 #[test]
 #[cfg(target_os = "linux")]
 fn the_limit_of_open_files_is_raised_as_far_as_it_may_be() {
-    use rustix::process::{Pid, Resource, prlimit};
-    let echo = echo(&[]);
-    let pid = Pid::from_raw(echo.process.id().cast_signed()).expect("an id is positive");
-    let own = rustix::process::getrlimit(Resource::Nofile);
-    let unchanged = rustix::process::Rlimit { current: own.maximum, maximum: own.maximum };
-    let found = prlimit(Some(pid), Resource::Nofile, unchanged).expect("it is our child");
-    assert_eq!((found.current, found.maximum), (own.maximum, own.maximum));
+    let server = longwire(&["echo", "--listen", "127.0.0.1:0"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -S -n 64 && exec \"$0\" \"$@\""]);
+    shell.arg(server.get_program()).args(server.get_args());
+    let mut server = Process::spawn(&mut shell);
+    server.line();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id()))
+        .expect("the process lives");
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let files: Vec<&str> = files.expect("there is such a limit").split_whitespace().collect();
+    assert_eq!(files[0], files[1], "the soft limit is the hard one");
+    assert_ne!(files[0], "64");
 }

@@ -80,8 +80,9 @@ struct Turn {
     read_ended: bool,
     write_failed: bool,
     error: Option<io::Error>,
-    closed: Option<Closed>,
-    span: Span,
+    closed: Option<Box<Closed>>,
+    /// Where what happens is logged; none where nobody listens.
+    span: Option<Box<Span>>,
 }
 
 impl<T: AsyncRead + AsyncWrite> Task<T> {
@@ -117,7 +118,7 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
             write_failed: false,
             error: None,
             closed: None,
-            span,
+            span: (!span.is_disabled()).then(|| Box::new(span)),
         };
         Self { io, sleep: tokio::time::sleep(Duration::ZERO), turn }
     }
@@ -135,8 +136,8 @@ impl<T: AsyncRead + AsyncWrite> Future for Task<T> {
             turn.armed = None;
             turn.connection.handle_timeout(turn.now);
         }
+        turn.exchange();
         for _ in 0..TURN_MAX {
-            turn.exchange();
             turn.encode();
             turn.parse_unparsed();
             turn.settle();
@@ -146,15 +147,17 @@ impl<T: AsyncRead + AsyncWrite> Future for Task<T> {
                 return Poll::Ready(());
             }
             let read = turn.read(this.io.as_mut(), cx);
-            if !wrote && !read && !turn.has_news() {
-                turn.rest();
-                if turn.arm(this.sleep.as_mut(), cx).is_pending() {
-                    return Poll::Pending;
-                }
-                turn.armed = None;
-                turn.now = now();
-                turn.connection.handle_timeout(turn.now);
+            let exchanged = turn.exchange();
+            if read || exchanged && turn.has_work() || wrote && !turn.is_steady() {
+                continue;
             }
+            turn.rest();
+            if turn.arm(this.sleep.as_mut(), cx).is_pending() {
+                return Poll::Pending;
+            }
+            turn.armed = None;
+            turn.now = now();
+            turn.connection.handle_timeout(turn.now);
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -162,10 +165,11 @@ impl<T: AsyncRead + AsyncWrite> Future for Task<T> {
 }
 
 impl Turn {
-    /// Moves what arrived into the inbox, takes what is in the outbox, and tells of progress.
-    fn exchange(&mut self) {
-        if !self.queues.take_changed() && !self.has_news() {
-            return;
+    /// Moves what arrived into the inbox, takes what is in the outbox, and tells of progress. Says
+    /// whether there was a reason to.
+    fn exchange(&mut self) -> bool {
+        if !self.queues.take_changed() && !self.report && self.arrived.is_empty() {
+            return false;
         }
         let mut state = self.queues.lock();
 
@@ -216,11 +220,21 @@ impl Turn {
         for (_, sender) in parked {
             sender.wake();
         }
+        true
     }
 
-    /// Whether the handles should hear something.
-    fn has_news(&self) -> bool {
-        self.report || !self.arrived.is_empty()
+    /// Whether an exchange may have made something possible.
+    fn has_work(&self) -> bool {
+        !self.pending.is_empty() || !self.unparsed.is_empty() || !self.is_open()
+    }
+
+    /// Whether a write leaves nothing more to do.
+    fn is_steady(&self) -> bool {
+        self.pending.is_empty() && self.is_open()
+    }
+
+    fn is_open(&self) -> bool {
+        self.connection.state() == ClosingState::Open && !self.connection.owes_close()
     }
 
     /// Whether the transport took all that was taken from the outbox.
@@ -309,13 +323,13 @@ impl Turn {
             // Both oblige us to send a Close frame: whether the application is idle matters now.
             Event::CloseReceived(close) => {
                 self.report = true;
-                self.span.in_scope(|| debug!(%close, "close received"));
+                self.log(|| debug!(%close, "close received"));
             }
             Event::Violation(error) => {
                 self.report = true;
-                self.span.in_scope(|| debug!(%error, "protocol violation"));
+                self.log(|| debug!(%error, "protocol violation"));
             }
-            Event::Closed(closed) => self.closed = Some(closed),
+            Event::Closed(closed) => self.closed = Some(Box::new(closed)),
             _ => {}
         }
     }
@@ -469,6 +483,12 @@ impl Turn {
         })
     }
 
+    fn log(&self, event: impl FnOnce()) {
+        if let Some(span) = &self.span {
+            span.in_scope(event);
+        }
+    }
+
     /// Frees what a burst left behind.
     fn rest(&mut self) {
         if self.arrived.capacity() > 0 {
@@ -498,14 +518,14 @@ impl Turn {
 
     /// Leaves the end where the handles find it, and wakes them all.
     fn end(&mut self) {
-        let closed = self.closed.take().unwrap_or_else(|| {
+        let closed = self.closed.take().map(|closed| *closed).unwrap_or_else(|| {
             self.connection.handle_lost();
             match self.connection.poll_event(&mut Input::new(&mut []), self.now) {
                 Some(Event::Closed(closed)) => closed,
                 event => unreachable!("the end comes once, and it is the last event: {event:?}"),
             }
         });
-        self.span.in_scope(|| debug!(%closed, "closed"));
+        self.log(|| debug!(%closed, "closed"));
         let io = self.error.take().filter(|_| !closed.is_clean());
 
         let mut state = self.queues.lock();

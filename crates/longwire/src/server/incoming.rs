@@ -21,7 +21,7 @@ use crate::{WebSocket, connection::Meta};
 #[must_use = "a request that is not answered is closed"]
 pub struct Incoming<T> {
     transport: T,
-    opening: ClientOpening,
+    opening: Box<ClientOpening>,
     acceptor: Acceptor,
     peer_addr: Option<SocketAddr>,
     registration: Option<Registration>,
@@ -34,7 +34,7 @@ impl<T> Incoming<T> {
         acceptor: Acceptor,
         registration: Option<Registration>,
     ) -> Self {
-        Self { transport, opening, acceptor, peer_addr: None, registration }
+        Self { transport, opening: Box::new(opening), acceptor, peer_addr: None, registration }
     }
 
     /// Notes the peer's address, for [`WebSocket::peer_addr`].

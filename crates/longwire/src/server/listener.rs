@@ -7,7 +7,7 @@ use tokio::{
     net::{TcpListener, TcpStream, ToSocketAddrs},
     sync::Semaphore,
     task::JoinSet,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 use tracing::{debug, warn};
 
@@ -16,7 +16,7 @@ use crate::WebSocket;
 #[cfg(feature = "tls")]
 use crate::tls::ServerTls;
 
-/// A listener for WebSockets over TCP, with or without TLS.
+/// A listener for WebSocket connections over TCP, with or without TLS.
 ///
 /// ```no_run
 /// # async fn run() -> std::io::Result<()> {
@@ -124,7 +124,10 @@ impl Server {
         self.serve_incoming_until(stop, move |incoming: Incoming<Transport>| {
             let handler = handler.clone();
             async move {
-                match incoming.accept().await {
+                // Boxed, as the opening below is: what a handshake needs goes with it, and does not
+                // stay in the connection's task for its life.
+                let accepted = Box::pin(incoming.accept()).await;
+                match accepted {
                     Ok(socket) => handler(socket).await,
                     Err(error) => debug!(%error, "a client's request was not accepted"),
                 }
@@ -165,10 +168,11 @@ impl Server {
                 }
                 () = &mut stop => break,
             };
-            let opening = self.opening(stream, connections.register());
+            let opening = Box::pin(self.opening(stream, connections.register()));
             let handler = handler.clone();
             handlers.spawn(async move {
-                match opening.await {
+                let opened = opening.await;
+                match opened {
                     Ok(incoming) => handler(incoming.from_peer(peer_addr)).await,
                     Err(error) => debug!(%peer_addr, %error, "a client's request was refused"),
                 }
@@ -227,7 +231,7 @@ impl Server {
             if let Some(tls) = tls {
                 let limit = acceptor.timeout();
                 let stream = tokio::select! {
-                    stream = timeout(limit, tls.accept(stream)) => stream,
+                    stream = tokio::time::timeout(limit, tls.accept(stream)) => stream,
                     () = registration.closing() => return Err(AcceptError::ShuttingDown),
                 };
                 let stream = stream

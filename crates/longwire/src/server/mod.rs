@@ -23,7 +23,7 @@ pub use longwire_proto::handshake::{Answer, HandshakeLimits};
 pub(crate) use self::connections::Registration;
 #[cfg(feature = "tower")]
 pub use self::service::UpgradeService;
-#[cfg(feature = "hyper")]
+#[cfg(feature = "axum")]
 pub(crate) use self::upgrade::Upgradable;
 #[cfg(feature = "hyper")]
 pub use self::upgrade::{Upgrade, UpgradeError};

@@ -89,6 +89,8 @@ where
             upgrade = upgrade.from_peer(peer_addr);
         }
         let (handler, request) = (self.handler.clone(), request.map(drop));
+        // Boxed, so that it goes with the handshake and does not stay in the task for its life.
+        let upgrade = Box::pin(upgrade);
         tokio::spawn(async move {
             match upgrade.await {
                 Ok(socket) => handler(socket, request).await,

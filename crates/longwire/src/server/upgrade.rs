@@ -90,7 +90,7 @@ impl Acceptor {
 #[derive(Debug)]
 pub(crate) struct Upgradable {
     pub(crate) opening: ClientOpening,
-    on_upgrade: OnUpgrade,
+    promise: OnUpgrade,
 }
 
 impl Upgradable {
@@ -113,8 +113,8 @@ impl Upgradable {
     }
 
     fn new(opening: ClientOpening, extensions: &mut Extensions) -> Result<Self, AcceptError> {
-        let on_upgrade = extensions.remove().ok_or(AcceptError::NotUpgradable)?;
-        Ok(Self { opening, on_upgrade })
+        let promise = extensions.remove().ok_or(AcceptError::NotUpgradable)?;
+        Ok(Self { opening, promise })
     }
 
     pub(crate) fn accept(
@@ -128,7 +128,7 @@ impl Upgradable {
         let (response, agreement) = accepted.map_err(AcceptError::Handshake)?;
         let meta = Meta { agreement, registration, ..Meta::default() };
         let upgrade = Upgrade {
-            on_upgrade: self.on_upgrade,
+            promise: self.promise,
             limit: acceptor.timeout(),
             timer: None,
             config: acceptor.shared_config().clone(),
@@ -145,7 +145,7 @@ impl Upgradable {
 /// Dropping it closes the transport once hyper hands it over.
 #[must_use = "the connection is closed unless this is awaited, mostly in a task of its own"]
 pub struct Upgrade {
-    on_upgrade: OnUpgrade,
+    promise: OnUpgrade,
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     config: Arc<Config>,
@@ -165,7 +165,7 @@ impl Future for Upgrade {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let Poll::Ready(result) = Pin::new(&mut this.on_upgrade).poll(cx) {
+        if let Poll::Ready(result) = Pin::new(&mut this.promise).poll(cx) {
             let meta = mem::take(&mut this.meta);
             return Poll::Ready(match result {
                 Ok(upgraded) => {

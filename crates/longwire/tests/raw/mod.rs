@@ -11,7 +11,7 @@ use tokio::{
 
 /// What a test waits for at most; a hanging test fails with it.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it takes too long")
+    tokio::time::timeout(Duration::from_mins(1), future).await.expect("it takes too long")
 }
 
 /// Sends back what comes, until the connection ends.

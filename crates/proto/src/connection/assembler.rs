@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{
-    Delivery, Limit, Limits, Message, MessageType, ProtocolError, Text, utf8::Utf8Validator,
+    Config, Delivery, Limit, Message, MessageType, ProtocolError, Text, utf8::Utf8Validator,
 };
 
 /// A message under way. Takes memory as bytes arrive, never by what a header declares.
@@ -36,12 +36,12 @@ impl Assembler {
     pub(super) fn begin_frame(
         &mut self,
         payload_len: u64,
-        limits: &Limits,
-        delivery: Delivery,
+        config: &Config,
     ) -> Result<(), ProtocolError> {
-        if delivery == Delivery::Fragments {
+        if config.delivery == Delivery::Fragments {
             return Ok(());
         }
+        let limits = &config.limits;
         self.fragments = self.fragments.saturating_add(1);
         if self.fragments > limits.max_fragments {
             return Err(ProtocolError::LimitExceeded(Limit::Fragments(limits.max_fragments)));

@@ -1,6 +1,7 @@
 //! One connection after its opening handshake, as a state machine without I/O (RFC 6455 §5 to §7).
 
 mod assembler;
+mod ending;
 mod event;
 mod heartbeat;
 mod input;
@@ -23,6 +24,7 @@ pub use self::{
     state::State,
 };
 use self::{
+    ending::Ending,
     heartbeat::{Heartbeat, Verdict},
     receive::{Receive, Received},
     send::Send,
@@ -60,7 +62,7 @@ pub struct Connection {
     /// Set once nothing more is to be read as frames: a Close frame arrived, or the connection
     /// failed.
     deaf: bool,
-    closing: Closing,
+    ending: Ending,
     /// When a message last passed, in either direction.
     active: Instant,
 }
@@ -70,26 +72,6 @@ pub struct Connection {
 enum Owed {
     AnswerClose,
     Fail(ProtocolError),
-}
-
-/// What is known of the end.
-#[derive(Debug, Default)]
-struct Closing {
-    sent: Option<Close>,
-    received: Option<Close>,
-    peer_first: bool,
-    /// The cause, where it is known before the end.
-    cause: Option<Cause>,
-    /// When patience with the closing handshake ends.
-    deadline: Option<Instant>,
-    /// When it ends although the transport still takes bytes.
-    limit: Option<Instant>,
-    /// Whether the caller was told to end its direction of the transport.
-    fin_told: bool,
-    /// Whether the peer ended its direction of the transport.
-    peer_fin: bool,
-    /// The end, until the caller was told of it.
-    closed: Option<Closed>,
 }
 
 /// What the transport is to do next.
@@ -122,12 +104,12 @@ impl Connection {
         Self {
             side,
             state: State::Open,
-            receive: Receive::new(side, config.limits, config.delivery, ReservedBits::NONE),
+            receive: Receive::new(side, config.clone(), ReservedBits::NONE),
             send: Send::new(keys, config.fragment_size),
             heartbeat: Heartbeat::new(config.keepalive, now),
             owed: None,
             deaf: false,
-            closing: Closing::default(),
+            ending: Ending::default(),
             active: now,
             config,
         }
@@ -198,7 +180,7 @@ impl Connection {
     /// Fails the connection (§7.1.7): sends the Close frame, reads no more, and ends.
     pub fn fail(&mut self, close: Close, now: Instant) {
         self.owed = None;
-        self.closing.cause.get_or_insert(Cause::Failed);
+        self.ending.cause.get_or_insert(Cause::Failed);
         self.be_deaf();
         self.send_close(close, now);
     }
@@ -212,19 +194,19 @@ impl Connection {
             close.code = CloseCode::NORMAL_CLOSURE;
         }
         self.send.close(&close);
-        self.closing.sent = Some(close);
+        self.ending.sent = Some(close);
         let timeout = self.config.close_timeout;
-        self.closing.deadline = now.checked_add(timeout);
-        self.closing.limit = now.checked_add(timeout.saturating_mul(CLOSE_PATIENCE));
+        self.ending.deadline = now.checked_add(timeout);
+        self.ending.limit = now.checked_add(timeout.saturating_mul(CLOSE_PATIENCE));
     }
 
     /// The peer ended its direction of the transport.
     pub fn handle_eof(&mut self, now: Instant) {
-        self.closing.peer_fin = true;
+        self.ending.peer_fin = true;
         // The reading direction alone has ended: a Close frame that is owed can still go out.
         self.settle(now);
         let answered = self.state == State::CloseExchanged && !self.send.outgoing.has_remaining();
-        if self.state != State::CloseExchanged && !self.deaf || answered || self.closing.fin_told {
+        if self.state != State::CloseExchanged && !self.deaf || answered || self.ending.fin_told {
             self.finish();
         }
     }
@@ -246,11 +228,11 @@ impl Connection {
             return;
         }
         self.heartbeat.on_written(before, now);
-        if self.closing.cause.is_none()
-            && let Some(limit) = self.closing.limit
+        if self.ending.cause.is_none()
+            && let Some(limit) = self.ending.limit
         {
             let later = now.checked_add(self.config.close_timeout);
-            self.closing.deadline = Some(later.map_or(limit, |later| later.min(limit)));
+            self.ending.deadline = Some(later.map_or(limit, |later| later.min(limit)));
         }
     }
 
@@ -258,9 +240,9 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Instant) {
         // Whoever calls this has waited long enough for a Close frame that is owed.
         self.settle(now);
-        if self.closing.deadline.is_some_and(|deadline| deadline <= now) {
+        if self.ending.deadline.is_some_and(|deadline| deadline <= now) {
             if self.state != State::CloseExchanged || self.send.outgoing.has_remaining() {
-                self.closing.cause.get_or_insert(Cause::TimedOut(Timer::Close));
+                self.ending.cause.get_or_insert(Cause::TimedOut(Timer::Close));
             }
             self.finish();
             return;
@@ -277,7 +259,7 @@ impl Connection {
                 self.heartbeat.await_answer(self.send.outgoing.end(), now);
             }
             Verdict::TimedOut => {
-                self.closing.cause = Some(Cause::TimedOut(Timer::Keepalive));
+                self.ending.cause = Some(Cause::TimedOut(Timer::Keepalive));
                 self.finish();
                 return;
             }
@@ -304,7 +286,9 @@ impl Connection {
             self.heartbeat.on_received(now);
         }
         self.settle(now);
-        if let Some(closed) = self.closing.closed.take() {
+        if self.ending.closed.is_some()
+            && let Some(closed) = self.ending.closed.take()
+        {
             return Some(Event::Closed(closed));
         }
         if self.deaf {
@@ -315,7 +299,7 @@ impl Connection {
             Ok(received) => self.receive(received?, now),
             Err(error) => {
                 self.be_deaf();
-                self.closing.cause.get_or_insert(Cause::Violation(error));
+                self.ending.cause.get_or_insert(Cause::Violation(error));
                 self.owed = Some(Owed::Fail(error));
                 Event::Violation(error)
             }
@@ -339,7 +323,7 @@ impl Connection {
             Some(Owed::AnswerClose) => {
                 // §5.5.1: an endpoint typically echoes the status code.
                 let code =
-                    self.closing.received.as_ref().map_or(CloseCode::NO_STATUS_RCVD, |it| it.code);
+                    self.ending.received.as_ref().map_or(CloseCode::NO_STATUS_RCVD, |it| it.code);
                 self.send_close(code.into(), now);
             }
             Some(Owed::Fail(error)) => {
@@ -371,12 +355,12 @@ impl Connection {
             }
             Received::Close(close) => {
                 self.be_deaf();
-                self.closing.peer_first = self.closing.sent.is_none();
-                self.closing.received = Some(close.clone());
+                self.ending.peer_first = self.ending.sent.is_none();
+                self.ending.received = Some(close.clone());
                 self.state = self.state.after(Step::ReceiveClose).expect("deaf after the first");
                 if self.state == State::CloseReceived {
                     self.owed = Some(Owed::AnswerClose);
-                    self.closing.deadline = now.checked_add(self.config.close_timeout);
+                    self.ending.deadline = now.checked_add(self.config.close_timeout);
                 }
                 Event::CloseReceived(close)
             }
@@ -395,13 +379,13 @@ impl Connection {
         // §7.1.1: the server closes the transport first; the client waits for that, unless it
         // fails the connection.
         let exchanged = self.state == State::CloseExchanged && self.side == Side::Server;
-        let failed = self.closing.cause.is_some() && !self.state.may_send();
-        let answered_half = self.state == State::CloseExchanged && self.closing.peer_fin;
-        if !(exchanged || failed || answered_half) || self.closing.fin_told {
+        let failed = self.ending.cause.is_some() && !self.state.may_send();
+        let answered_half = self.state == State::CloseExchanged && self.ending.peer_fin;
+        if !(exchanged || failed || answered_half) || self.ending.fin_told {
             return None;
         }
-        self.closing.fin_told = true;
-        if self.closing.peer_fin {
+        self.ending.fin_told = true;
+        if self.ending.peer_fin {
             self.finish();
         }
         Some(Transmit::Fin)
@@ -419,7 +403,7 @@ impl Connection {
         let open = self.state == State::Open;
         let heartbeat = self.heartbeat.deadline().filter(|_| open);
         let idle = self.idle_deadline().filter(|_| open);
-        let closing = self.closing.deadline.filter(|_| self.state != State::Closed);
+        let closing = self.ending.deadline.filter(|_| self.state != State::Closed);
         [heartbeat, idle, closing].into_iter().flatten().min()
     }
 
@@ -444,12 +428,12 @@ impl Connection {
         self.owed = None;
         self.be_deaf();
         self.send.clear();
-        self.closing.deadline = None;
-        self.closing.closed = Some(Closed {
-            sent: self.closing.sent.take(),
-            received: self.closing.received.take(),
-            peer_first: self.closing.peer_first,
-            cause: self.closing.cause.unwrap_or(natural),
+        self.ending.deadline = None;
+        self.ending.closed = Some(Closed {
+            sent: self.ending.sent.take(),
+            received: self.ending.received.take(),
+            peer_first: self.ending.peer_first,
+            cause: self.ending.cause.unwrap_or(natural),
         });
     }
 

@@ -1,5 +1,7 @@
 //! Frames in: their order, masking and limits, and messages put together (RFC 6455 §5, §6.2).
 
+use std::sync::Arc;
+
 use bytes::BufMut;
 
 use super::{
@@ -7,7 +9,7 @@ use super::{
     assembler::{Assembler, SPACE_MIN},
 };
 use crate::{
-    Close, ControlPayload, Delivery, Fragment, FrameHeader, Limits, MaskingKey, Message,
+    Close, Config, ControlPayload, Delivery, Fragment, FrameHeader, MaskingKey, Message,
     MessageType, Opcode, ProtocolError, Side, extension::ReservedBits,
 };
 
@@ -26,8 +28,7 @@ pub(super) enum Received {
 pub(super) struct Receive {
     /// The side of the peer, whose frames these are.
     sender: Side,
-    limits: Limits,
-    delivery: Delivery,
+    config: Arc<Config>,
     reserved: ReservedBits,
     /// The start of a header that was cut.
     header: [u8; FrameHeader::MAX_LEN],
@@ -52,14 +53,12 @@ struct FrameUnderWay {
 impl Receive {
     pub(super) fn new(
         side: Side,
-        limits: Limits,
-        delivery: Delivery,
+        config: Arc<Config>,
         reserved: ReservedBits,
     ) -> Self {
         Self {
             sender: side.peer(),
-            limits,
-            delivery,
+            config,
             reserved,
             header: [0; FrameHeader::MAX_LEN],
             header_len: 0,
@@ -153,7 +152,7 @@ impl Receive {
         let message_type = match header.opcode {
             Opcode::Continuation => {
                 let message = self.message.as_mut().ok_or(ProtocolError::ContinuationUnexpected)?;
-                message.begin_frame(header.payload_len, &self.limits, self.delivery)?;
+                message.begin_frame(header.payload_len, &self.config)?;
                 None
             }
             Opcode::Text => Some(MessageType::Text),
@@ -165,7 +164,7 @@ impl Receive {
                 return Err(ProtocolError::ContinuationExpected);
             }
             let mut message = Assembler::new(message_type);
-            message.begin_frame(header.payload_len, &self.limits, self.delivery)?;
+            message.begin_frame(header.payload_len, &self.config)?;
             self.message = Some(message);
         }
         Ok(FrameUnderWay {
@@ -218,13 +217,13 @@ impl Receive {
         }
         let piece = take_payload(&mut frame, input);
         let fin = frame.fin && frame.remaining == 0;
-        let part = message.push(piece, frame.remaining, fin, self.delivery)?;
+        let part = message.push(piece, frame.remaining, fin, self.config.delivery)?;
 
         self.frame = (frame.remaining > 0).then_some(frame);
         if fin {
             self.message = None;
         }
-        Ok(part.map(|part| match self.delivery {
+        Ok(part.map(|part| match self.config.delivery {
             Delivery::Messages => Received::Message(part),
             Delivery::Fragments => Received::Fragment(Fragment { part, fin }),
         }))
