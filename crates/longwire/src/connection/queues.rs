@@ -64,6 +64,8 @@ pub(super) struct State {
     pub(super) outbox: VecDeque<Outbound>,
     /// Bytes of payload in `outbox`.
     pub(super) outbox_bytes: usize,
+    /// Pings in `outbox`.
+    pub(super) outbox_pings: usize,
     /// Bytes that the task took from the outbox and that the transport did not take yet.
     pub(super) wire_bytes: usize,
     /// Things ever put into the outbox, and how many of them the transport took.
@@ -142,6 +144,7 @@ impl Queues {
                 receiver_gone: false,
                 outbox: VecDeque::new(),
                 outbox_bytes: 0,
+                outbox_pings: 0,
                 wire_bytes: 0,
                 queued: 0,
                 flushed: 0,
@@ -216,6 +219,12 @@ impl Queues {
         Ok(())
     }
 
+    /// Whether nothing more can be sent.
+    pub(super) fn is_closing(&self) -> bool {
+        let state = self.lock();
+        state.closing || state.end.is_some()
+    }
+
     /// Queues the Close frame behind all that is queued, once.
     pub(crate) fn close(&self, close: Close) {
         let mut state = self.lock();
@@ -272,7 +281,7 @@ impl State {
     /// Whether `size` more bytes of payload keep within the budget, or are all there would be.
     pub(super) fn has_room(&self, size: usize, budget: usize) -> bool {
         let queued = self.buffered_amount();
-        queued == 0 || queued.saturating_add(size) <= budget
+        self.outbox.len() < OUTBOX_MAX && (queued == 0 || queued.saturating_add(size) <= budget)
     }
 
     /// Bytes of payload that the application sent and the transport did not take yet.
@@ -300,3 +309,6 @@ impl State {
         }
     }
 }
+
+/// Things that wait in the outbox at a time, so that empty messages cost something too.
+const OUTBOX_MAX: usize = 16 * 1024;

@@ -41,6 +41,18 @@ struct Partial {
     data: BytesMut,
 }
 
+impl Partial {
+    fn message(self) -> Message {
+        let data = self.data.freeze();
+        match self.message_type {
+            MessageType::Binary => Message::Binary(data),
+            MessageType::Text => {
+                Message::Text(Text::try_from(data).expect("the parts of a text are UTF-8"))
+            }
+        }
+    }
+}
+
 impl Receiver {
     pub(super) fn new(queues: Arc<Queues>) -> Self {
         Self { queues, batch: VecDeque::new(), partial: None, skipping: false, failed: false }
@@ -79,7 +91,11 @@ impl Receiver {
     /// This method is cancel safe. A reader that is dropped early throws the rest of its message
     /// away.
     pub async fn recv_reader(&mut self) -> Result<Option<MessageReader<'_>>, Error> {
-        let first = poll_fn(|cx| self.poll_part(cx)).await?;
+        // What a dropped `recv` had put together already is the start of the message.
+        let first = match self.partial.take() {
+            Some(partial) => Some(Fragment { part: partial.message(), fin: false }),
+            None => poll_fn(|cx| self.poll_part(cx)).await?,
+        };
         Ok(first.map(|first| MessageReader::new(self, first)))
     }
 
@@ -187,20 +203,14 @@ impl Receiver {
             let reason = longwire_proto::CloseReason::truncated(&error.to_string());
             self.queues.fail(Close::new(CloseCode::MESSAGE_TOO_BIG, reason));
             self.partial = None;
-            self.skipping = !fin;
+            self.discard();
             return None;
         }
         partial.data.extend_from_slice(part.as_bytes());
         if !fin {
             return None;
         }
-        let Partial { message_type, data } = self.partial.take()?;
-        Some(match message_type {
-            MessageType::Binary => Message::Binary(data.freeze()),
-            MessageType::Text => {
-                Message::Text(Text::try_from(data.freeze()).expect("the parts of a text are UTF-8"))
-            }
-        })
+        self.partial.take().map(Partial::message)
     }
 
     /// Throws away all that arrives from now on, and what waits.
@@ -233,6 +243,7 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         self.queues.handle_dropped(|state| {
             state.receiver_gone = true;
+            state.receiver = None;
             state.inbox = VecDeque::new();
             state.inbox_bytes = 0;
         });

@@ -154,6 +154,10 @@ impl Sender {
             if state.closing || state.end.is_some() {
                 return Err(PingError::Closed);
             }
+            if state.outbox_pings >= PINGS_MAX {
+                return Err(PingError::TooMany);
+            }
+            state.outbox_pings += 1;
             state.enqueue(Outbound::Ping(answer), 0);
         }
         self.queues.notify_task();
@@ -271,3 +275,6 @@ impl fmt::Debug for Sender {
             .finish_non_exhaustive()
     }
 }
+
+/// Pings that wait in the outbox at a time: as many as may wait for their Pongs behind it.
+const PINGS_MAX: usize = 64;

@@ -6,7 +6,7 @@ use std::{
     future::Future,
     io::{self, IoSlice},
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -20,6 +20,7 @@ use pin_project_lite::pin_project;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::oneshot,
+    task::unconstrained,
     time::Sleep,
 };
 use tokio_util::io::poll_read_buf;
@@ -62,12 +63,21 @@ struct Turn {
     idle: bool,
     /// Until when a Close frame that is owed waits for the application to do so.
     hold: Option<Instant>,
+    /// When patience ends with what is pending before our own Close frame, or with a transport that
+    /// is over but for its last bytes.
+    patience: Option<Instant>,
 
     /// What was taken from the outbox and is not encoded yet.
     pending: VecDeque<Outbound>,
     pending_bytes: usize,
+    /// Whether the outbox holds more.
+    outbox_left: bool,
     /// Things ever taken from the outbox.
     taken: u64,
+    /// Where what was taken ends among the bytes to write, while the transport is behind.
+    marks: VecDeque<(u64, u64)>,
+    /// Whether something was taken and thrown away, so that no more counts as flushed.
+    refused: bool,
     /// Payload bytes encoded since all was written.
     encoded: usize,
     /// Whether the handles are to be told of progress in writing, or of a round-trip time.
@@ -106,9 +116,13 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
             inbox_bytes: 0,
             idle: true,
             hold: None,
+            patience: None,
             pending: VecDeque::new(),
             pending_bytes: 0,
+            outbox_left: false,
             taken: 0,
+            marks: VecDeque::new(),
+            refused: false,
             encoded: 0,
             report: false,
             pings: Vec::new(),
@@ -131,18 +145,14 @@ impl<T: AsyncRead + AsyncWrite> Future for Task<T> {
         let mut this = self.project();
         let turn = this.turn;
         turn.queues.register_task(cx.waker());
-        turn.now = now();
-        if turn.armed.is_some_and(|armed| armed <= turn.now) {
-            turn.armed = None;
-            turn.connection.handle_timeout(turn.now);
-        }
+        turn.keep_time();
         turn.exchange();
         for _ in 0..TURN_MAX {
             turn.encode();
             turn.parse_unparsed();
             turn.settle();
             let wrote = turn.write(this.io.as_mut(), cx);
-            if turn.closed.is_some() {
+            if turn.is_over() {
                 turn.end();
                 return Poll::Ready(());
             }
@@ -155,9 +165,7 @@ impl<T: AsyncRead + AsyncWrite> Future for Task<T> {
             if turn.arm(this.sleep.as_mut(), cx).is_pending() {
                 return Poll::Pending;
             }
-            turn.armed = None;
-            turn.now = now();
-            turn.connection.handle_timeout(turn.now);
+            turn.keep_time();
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -171,6 +179,8 @@ impl Turn {
         if !self.queues.take_changed() && !self.report && self.arrived.is_empty() {
             return false;
         }
+        let progress = mem::take(&mut self.report);
+        let flushed = if progress { self.flushed() } else { None };
         let mut state = self.queues.lock();
 
         let mut receiver = None;
@@ -197,14 +207,17 @@ impl Turn {
             mem::swap(&mut state.outbox, &mut self.pending);
             self.taken += self.pending.len() as u64;
             self.pending_bytes = mem::take(&mut state.outbox_bytes);
+            state.outbox_pings = 0;
+        }
+        self.outbox_left = !state.outbox.is_empty();
+        state.closing |= !self.connection.state().may_send();
+        if state.closing && self.patience.is_none() && self.is_open() {
+            self.patience = self.after_close_timeout();
         }
         let mut parked = Vec::new();
         let wire_bytes = self.pending_bytes + self.encoded.min(self.connection.buffered_amount());
-        let progress = mem::take(&mut self.report);
         if progress {
-            if self.is_flushed() {
-                state.flushed = self.taken;
-            }
+            state.flushed = flushed.unwrap_or(state.flushed);
             state.latency = self.connection.latency();
             parked = mem::take(&mut state.parked);
         }
@@ -237,9 +250,69 @@ impl Turn {
         self.connection.state() == ClosingState::Open && !self.connection.owes_close()
     }
 
-    /// Whether the transport took all that was taken from the outbox.
-    fn is_flushed(&self) -> bool {
-        self.pending.is_empty() && self.connection.buffered_amount() == 0 && !self.needs_flush
+    /// How many of the things that were taken the transport took in its turn; `None` if no more
+    /// than before.
+    fn flushed(&mut self) -> Option<u64> {
+        if self.needs_flush || self.refused {
+            return None;
+        }
+        if self.pending.is_empty() && self.connection.buffered_amount() == 0 {
+            self.marks.clear();
+            return Some(self.taken);
+        }
+        let written = self.connection.written();
+        let passed = self.marks.partition_point(|&(_, end)| end <= written);
+        self.marks.drain(..passed).last().map(|(taken, _)| taken)
+    }
+
+    fn after_close_timeout(&self) -> Option<Instant> {
+        self.now.checked_add(self.queues.config.close_timeout)
+    }
+
+    /// Lets the clock have its say.
+    fn keep_time(&mut self) {
+        self.now = now();
+        if self.armed.is_some_and(|armed| armed <= self.now) {
+            self.armed = None;
+        }
+        if self.connection.poll_timeout().is_some_and(|deadline| deadline <= self.now) {
+            self.connection.handle_timeout(self.now);
+            self.report = true;
+        }
+        if self.patience.is_some_and(|patience| patience <= self.now) {
+            self.give_up();
+        }
+    }
+
+    /// The peer takes too long: what is still pending is given up, and so is a transport that failed
+    /// or that is over.
+    fn give_up(&mut self) {
+        self.patience = None;
+        self.report = true;
+        self.needs_shutdown = false;
+        if self.write_failed {
+            self.connection.handle_lost();
+        }
+        let close = self.pending.iter().position(|it| matches!(it, Outbound::Close(_)));
+        if let Some(close) = close {
+            self.refused = true;
+            self.pending.drain(..close);
+            self.pending_bytes = 0;
+            if let Some(Outbound::Close(close)) = self.pending.pop_front() {
+                self.connection.close(close, self.now);
+            }
+        }
+    }
+
+    /// Whether the connection has ended, and its transport with it.
+    fn is_over(&mut self) -> bool {
+        if self.closed.is_none() {
+            return false;
+        }
+        if self.needs_shutdown && !self.write_failed && self.patience.is_none() {
+            self.patience = self.after_close_timeout();
+        }
+        !self.needs_shutdown || self.write_failed
     }
 
     /// Encodes what was taken from the outbox, but not far ahead of the transport, so that control
@@ -252,25 +325,33 @@ impl Turn {
             // What is refused behind a Close frame is dropped: nothing can follow it, and whoever
             // sent it hears of the end.
             match outbound {
-                Outbound::Message(message) => {
-                    if let Err(SendError::Full(message)) = self.connection.send(message, self.now) {
+                Outbound::Message(message) => match self.connection.send(message, self.now) {
+                    Ok(()) => {}
+                    Err(SendError::Full(message)) => {
                         self.pending.push_front(Outbound::Message(message));
                         break;
                     }
-                }
+                    Err(_) => self.refused = true,
+                },
                 Outbound::Fragment(fragment) => {
                     let fin = fragment.fin;
-                    if let Err(SendError::Full(part)) =
-                        self.connection.send_fragment(fragment, self.now)
-                    {
-                        self.pending.push_front(Outbound::Fragment(Fragment { part, fin }));
-                        break;
+                    match self.connection.send_fragment(fragment, self.now) {
+                        Ok(()) => {}
+                        Err(SendError::Full(part)) => {
+                            self.pending.push_front(Outbound::Fragment(Fragment { part, fin }));
+                            break;
+                        }
+                        Err(_) => self.refused = true,
                     }
                 }
                 Outbound::Ping(answer) => match self.connection.ping(self.now) {
                     Some(number) => self.pings.push((number, answer)),
-                    // The caller may have gone; then nobody wants to know.
-                    None => drop(answer.send(Err(PingError::TooMany))),
+                    None => {
+                        let open = self.connection.state() == ClosingState::Open;
+                        let error = if open { PingError::TooMany } else { PingError::Closed };
+                        // The caller may have gone; then nobody wants to know.
+                        drop(answer.send(Err(error)));
+                    }
                 },
                 Outbound::Close(close) => self.connection.close(close, self.now),
                 Outbound::Fail(close) => self.connection.fail(close, self.now),
@@ -278,6 +359,7 @@ impl Turn {
             self.pending_bytes -= len;
             self.encoded += len;
         }
+        self.report |= self.outbox_left && self.pending.is_empty();
     }
 
     /// Parses what was left while the inbox was full.
@@ -351,23 +433,27 @@ impl Turn {
     /// has had [`HOLD`] to do so; then lets the end of the transport take its effect.
     fn settle(&mut self) {
         if self.connection.owes_close() {
-            let handled = self.idle && self.arrived.is_empty() && self.pending.is_empty();
+            let sent = self.pending.is_empty() && !self.outbox_left;
+            let handled = self.idle && self.arrived.is_empty() && sent;
             let hold = *self.hold.get_or_insert(self.now + HOLD);
             if !handled && self.now < hold {
                 return;
             }
-            self.hold = None;
             // The next poll after the event is what sends the frame.
             if let Some(event) = self.connection.poll_event(&mut Input::new(&mut []), self.now) {
                 self.on_event(event);
             }
+            self.report = true;
         }
+        self.hold = None;
         if self.read_ended {
             if self.write_failed || self.error.is_some() {
                 self.connection.handle_lost();
-            } else {
+            } else if !self.needs_flush {
                 self.connection.handle_eof(self.now);
             }
+        } else if self.write_failed && self.inbox_is_full() {
+            self.connection.handle_lost();
         }
         if self.connection.state() == ClosingState::Closed
             && let Some(event) = self.connection.poll_event(&mut Input::new(&mut []), self.now)
@@ -406,6 +492,7 @@ impl Turn {
                 Poll::Pending => {}
                 Poll::Ready(result) => {
                     self.needs_flush = false;
+                    self.report = true;
                     if let Err(error) = result {
                         self.fail_writing(error);
                     }
@@ -415,17 +502,29 @@ impl Turn {
         if self.needs_shutdown && io.poll_shutdown(cx).is_ready() {
             self.needs_shutdown = false;
         }
-        if wrote && self.connection.buffered_amount() == 0 {
-            self.encoded = 0;
+        if wrote {
+            self.report = true;
+            if self.connection.buffered_amount() == 0 {
+                self.encoded = 0;
+            }
+            if self.patience.is_some() && self.closed.is_none() && !self.write_failed {
+                self.patience = self.after_close_timeout();
+            }
         }
-        self.report |= wrote;
+        let behind = self.needs_flush || self.connection.buffered_amount() > 0;
+        if behind && self.pending.is_empty() && self.marks.back().is_none_or(|it| it.0 < self.taken)
+        {
+            self.marks.push_back((self.taken, self.connection.queued()));
+        }
         wrote
     }
 
     /// The transport takes no more. What the peer sent before may still be there to be read.
     fn fail_writing(&mut self, error: io::Error) {
         self.write_failed = true;
+        self.needs_flush = false;
         self.error.get_or_insert(error);
+        self.patience = self.after_close_timeout();
     }
 
     /// Reads once. Says whether anything came.
@@ -497,6 +596,9 @@ impl Turn {
         if self.pending.is_empty() && self.pending.capacity() > 0 {
             self.pending = VecDeque::new();
         }
+        if self.marks.is_empty() && self.marks.capacity() > 0 {
+            self.marks = VecDeque::new();
+        }
         if self.pings.is_empty() && self.pings.capacity() > 0 {
             self.pings = Vec::new();
         }
@@ -504,8 +606,8 @@ impl Turn {
 
     /// Sets the timer, if it has to fire earlier than it would.
     fn arm(&mut self, mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.connection.poll_timeout().into_iter().chain(self.hold).min()
-        else {
+        let times = [self.connection.poll_timeout(), self.hold, self.patience];
+        let Some(deadline) = times.into_iter().flatten().min() else {
             return Poll::Pending;
         };
         if self.armed.is_some_and(|armed| armed <= deadline) {
@@ -513,7 +615,8 @@ impl Turn {
         }
         self.armed = Some(deadline);
         sleep.as_mut().reset(deadline.into());
-        sleep.poll(cx)
+        // Unconstrained: a turn that has used up its share would leave the timer without a waker.
+        pin!(unconstrained(sleep)).poll(cx)
     }
 
     /// Leaves the end where the handles find it, and wakes them all.

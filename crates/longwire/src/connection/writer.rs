@@ -162,7 +162,7 @@ impl AsyncWrite for MessageWriter<'_> {
 
 impl Drop for MessageWriter<'_> {
     fn drop(&mut self) {
-        if !self.finished {
+        if !self.finished && !self.sender.queues().is_closing() {
             let reason = CloseReason::truncated("a message was not finished");
             self.sender.queues().fail(Close::new(CloseCode::INTERNAL_ERROR, reason));
         }

@@ -107,8 +107,16 @@ impl Assembler {
         if delivery == Delivery::Messages || deliverable == 0 {
             return Ok(None);
         }
-        let cut = self.data.split_off(deliverable);
-        let part = std::mem::replace(&mut self.data, BytesMut::from(&cut[..])).freeze();
+        let part = if deliverable < self.data.capacity() / 2 {
+            // A small part would keep a large buffer alive.
+            let part = Bytes::copy_from_slice(&self.data[..deliverable]);
+            self.data.copy_within(deliverable.., 0);
+            self.data.truncate(self.utf8.cut_len());
+            part
+        } else {
+            let cut = self.data.split_off(deliverable);
+            std::mem::replace(&mut self.data, BytesMut::from(&cut[..])).freeze()
+        };
         self.processed = self.data.len();
         Ok(Some(self.message(part)))
     }

@@ -238,8 +238,10 @@ impl Connection {
 
     /// The instant that [`Self::poll_timeout`] named has come, or an earlier one.
     pub fn handle_timeout(&mut self, now: Instant) {
-        // Whoever calls this has waited long enough for a Close frame that is owed.
-        self.settle(now);
+        if self.ending.deadline.is_some_and(|deadline| deadline <= now) {
+            // A Close frame that is owed has waited long enough. Sent, it has its own time.
+            self.settle(now);
+        }
         if self.ending.deadline.is_some_and(|deadline| deadline <= now) {
             if self.state != State::CloseExchanged || self.send.outgoing.has_remaining() {
                 self.ending.cause.get_or_insert(Cause::TimedOut(Timer::Close));
@@ -247,7 +249,7 @@ impl Connection {
             self.finish();
             return;
         }
-        if self.state != State::Open {
+        if self.state != State::Open || self.owed.is_some() {
             return;
         }
         match self.heartbeat.on_time(now) {
@@ -300,6 +302,7 @@ impl Connection {
             Err(error) => {
                 self.be_deaf();
                 self.ending.cause.get_or_insert(Cause::Violation(error));
+                self.ending.deadline = now.checked_add(self.config.close_timeout);
                 self.owed = Some(Owed::Fail(error));
                 Event::Violation(error)
             }
@@ -400,7 +403,7 @@ impl Connection {
     /// The instant at which to call [`Self::handle_timeout`]; `None` if nothing waits for time.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let open = self.state == State::Open;
+        let open = self.state == State::Open && self.owed.is_none();
         let heartbeat = self.heartbeat.deadline().filter(|_| open);
         let idle = self.idle_deadline().filter(|_| open);
         let closing = self.ending.deadline.filter(|_| self.state != State::Closed);
@@ -462,6 +465,17 @@ impl Connection {
     /// Bytes queued and not yet handed to the transport, frame headers included.
     pub fn buffered_amount(&self) -> usize {
         self.send.buffered_amount()
+    }
+
+    /// The place behind all encoded bytes, counted from the start of the connection; with
+    /// [`Self::written`] it tells when something that was sent has gone out.
+    pub fn queued(&self) -> u64 {
+        self.send.outgoing.end()
+    }
+
+    /// Bytes that the transport took since the start of the connection.
+    pub fn written(&self) -> u64 {
+        self.send.outgoing.written()
     }
 
     /// The latest round-trip time; `None` before the first Pong.
