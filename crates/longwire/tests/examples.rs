@@ -146,6 +146,14 @@ async fn client_fails_plainly_where_there_is_no_websocket() {
 }
 
 #[tokio::test]
+async fn sans_io_echoes_without_async() {
+    let (status, printed, complaints) = run("sans_io", &[]).await;
+    assert!(status.success(), "{complaints}");
+    assert!(printed.contains("Hello, echo"), "{printed}");
+    assert_eq!(printed.matches("1000 (normal closure); then").count(), 2, "{printed}");
+}
+
+#[tokio::test]
 async fn tls_talks_over_a_certificate_of_its_own() {
     let (status, printed, complaints) = run("tls", &[]).await;
     assert!(status.success(), "{complaints}");

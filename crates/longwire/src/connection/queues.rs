@@ -30,6 +30,8 @@ pub(crate) struct Queues {
     task: OnceLock<Waker>,
     /// There is room in the outbox, a writer finished, all is flushed, or the connection ended.
     pub(super) progress: Notify,
+    /// Whose turn it is, of the senders that wait.
+    pub(super) turn: tokio::sync::Mutex<()>,
     pub(super) config: Arc<Config>,
     pub(super) meta: Meta,
 }
@@ -75,6 +77,8 @@ pub(super) struct State {
     pub(super) writing: bool,
     /// Whether a Close frame is queued or sent, so that nothing may follow.
     pub(super) closing: bool,
+    /// Senders that wait for their turn.
+    pub(super) waiting: usize,
     pub(super) senders: usize,
     next_sender: u64,
     /// Senders that wait in a poll method, which has no future of its own to drop.
@@ -113,8 +117,10 @@ pub(super) enum Outbound {
 /// Who puts something into the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
-    /// A sender, within the budget.
+    /// A sender, within the budget and behind those that wait.
     Sender,
+    /// The sender that waited the longest, within the budget.
+    Turn,
     /// A sink, which waited for room before it knew its message.
     Sink,
     /// The writer of the message under way, which waited for room too.
@@ -150,6 +156,7 @@ impl Queues {
                 flushed: 0,
                 writing: false,
                 closing: false,
+                waiting: 0,
                 senders: 0,
                 next_sender: 0,
                 parked: Vec::new(),
@@ -159,6 +166,7 @@ impl Queues {
             changed: AtomicBool::new(false),
             task: OnceLock::new(),
             progress: Notify::new(),
+            turn: tokio::sync::Mutex::new(()),
             config,
             meta,
         }
@@ -201,8 +209,9 @@ impl Queues {
             Some(SendError::Closed)
         } else if state.writing && by != By::Writer {
             Some(SendError::FragmentPending)
-        } else if by == By::Sender
-            && !state.has_room(size, self.config.limits.max_buffered_amount)
+        } else if by == By::Sender && state.waiting > 0
+            || matches!(by, By::Sender | By::Turn)
+                && !state.has_room(size, self.config.limits.max_buffered_amount)
         {
             Some(SendError::Full)
         } else {

@@ -34,7 +34,7 @@ impl Sender {
 
     /// Sends a message: it goes out with whatever else is sent before the task yields, in one write.
     ///
-    /// Waits only while the queue is over
+    /// Waits, in turn with others that wait, only while the queue is over
     /// [`Limits::max_buffered_amount`](crate::Limits::max_buffered_amount), or while another message
     /// is being sent by a [`MessageWriter`]. [`Self::flush`] waits for the transport.
     ///
@@ -47,15 +47,22 @@ impl Sender {
     /// This method is cancel safe: when its future is dropped the message is sent whole, if the
     /// future had completed, or not at all. The message itself is dropped with the future.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        let mut message = message.into();
+        match self.try_send(message) {
+            Err(SendError::Full(message) | SendError::FragmentPending(message)) => {
+                self.send_in_turn(message).await
+            }
+            result => result,
+        }
+    }
+
+    /// Sends a message that has to wait, behind those that waited before it.
+    async fn send_in_turn(&self, mut message: Message) -> Result<(), SendError> {
+        let _waiting = Waiting::new(&self.queues);
+        let _turn = self.queues.turn.lock().await;
         loop {
-            message = match self.try_send(message) {
-                Err(SendError::Full(message) | SendError::FragmentPending(message)) => message,
-                result => return result,
-            };
-            // Made before the second look, so that no progress in between is missed.
+            // Made before the look, so that no progress in between is missed.
             let progress = self.queues.progress.notified();
-            message = match self.try_send(message) {
+            message = match self.queues.push(Outbound::Message(message), By::Turn) {
                 Err(SendError::Full(message) | SendError::FragmentPending(message)) => message,
                 result => return result,
             };
@@ -67,7 +74,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// With the message: [`SendError::Full`] while the queue is over its budget,
+    /// With the message: [`SendError::Full`] while the queue is over its budget or others wait,
     /// [`SendError::FragmentPending`] while another message is being sent by a [`MessageWriter`],
     /// [`SendError::Closed`] once the connection is closing or closed.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
@@ -273,6 +280,22 @@ impl fmt::Debug for Sender {
             .field("buffered_amount", &self.buffered_amount())
             .field("closed", &self.closed())
             .finish_non_exhaustive()
+    }
+}
+
+/// A sender that waits for its turn: while there is one, nobody passes it.
+struct Waiting<'a>(&'a Queues);
+
+impl<'a> Waiting<'a> {
+    fn new(queues: &'a Queues) -> Self {
+        queues.lock().waiting += 1;
+        Self(queues)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
     }
 }
 

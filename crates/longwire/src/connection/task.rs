@@ -293,6 +293,7 @@ impl Turn {
         if self.write_failed {
             self.connection.handle_lost();
         }
+        self.pending.append(&mut self.queues.lock().outbox);
         let close = self.pending.iter().position(|it| matches!(it, Outbound::Close(_)));
         if let Some(close) = close {
             self.refused = true;
@@ -508,7 +509,9 @@ impl Turn {
                 self.encoded = 0;
             }
             if self.patience.is_some() && self.closed.is_none() && !self.write_failed {
-                self.patience = self.after_close_timeout();
+                // The peer takes something; and once our Close frame is queued it has a time of its
+                // own.
+                self.patience = self.after_close_timeout().filter(|_| self.is_open());
             }
         }
         let behind = self.needs_flush || self.connection.buffered_amount() > 0;

@@ -48,6 +48,13 @@ impl Plan {
         Self { read_max: 1, write_max: 1, hesitant: true, vectored: false, ..Self::SMOOTH };
 }
 
+/// A direction of the transport.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Read,
+    Write,
+}
+
 /// What goes wrong once some more bytes have passed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
@@ -79,11 +86,12 @@ struct Inner {
     /// What the transport holds back until it is flushed.
     buffer: Vec<u8>,
     outbound: Vec<u8>,
-    /// Endless zeros come once `inbound` is read.
+    /// What comes again and again, once `inbound` is read.
     flood: Option<Vec<u8>>,
     read_fault: Option<Fault>,
     write_fault: Option<Fault>,
-    hesitated: bool,
+    /// Whether the last poll of a read, a write, a flush was pending for nothing.
+    hesitated: [bool; 3],
     reader: Option<Waker>,
     writer: Option<Waker>,
     seen: Seen,
@@ -115,7 +123,7 @@ pub(crate) fn pipe() -> (Pipe, Peer) {
             flood: None,
             read_fault: None,
             write_fault: None,
-            hesitated: false,
+            hesitated: [false; 3],
             reader: None,
             writer: None,
             seen: Seen::default(),
@@ -134,18 +142,18 @@ impl Shared {
 
 impl Inner {
     /// Whether this poll is one of those that are pending for nothing.
-    fn hesitate(&mut self, cx: &Context<'_>) -> bool {
+    fn hesitate(&mut self, what: usize, cx: &Context<'_>) -> bool {
         self.seen.polls += 1;
         self.idle_polls += 1;
         assert!(self.idle_polls < 100_000, "the connection's task polls without an end");
         if !self.plan.hesitant {
             return false;
         }
-        self.hesitated = !self.hesitated;
-        if self.hesitated {
+        self.hesitated[what] = !self.hesitated[what];
+        if self.hesitated[what] {
             cx.waker().wake_by_ref();
         }
-        self.hesitated
+        self.hesitated[what]
     }
 
     /// Moves what the transport holds on to the peer, as far as there is room.
@@ -164,7 +172,7 @@ impl Inner {
     }
 
     fn write(&mut self, slices: &[IoSlice<'_>], cx: &Context<'_>) -> Poll<io::Result<usize>> {
-        if self.hesitate(cx) {
+        if self.hesitate(WRITE, cx) {
             return Poll::Pending;
         }
         if self.plan.buffering {
@@ -211,7 +219,7 @@ impl AsyncRead for Pipe {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut inner = self.0.lock();
-        if inner.hesitate(cx) {
+        if inner.hesitate(READ, cx) {
             return Poll::Pending;
         }
         if inner.inbound.is_empty()
@@ -280,7 +288,7 @@ impl AsyncWrite for Pipe {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut inner = self.0.lock();
-        if inner.hesitate(cx) {
+        if inner.hesitate(FLUSH, cx) {
             return Poll::Pending;
         }
         inner.drain();
@@ -408,3 +416,8 @@ impl Peer {
 
 /// What a transport that buffers holds, in bytes: as rustls by default.
 const BUFFER: usize = 64 * 1024;
+
+/// What hesitates, each on its own.
+const READ: usize = 0;
+const WRITE: usize = 1;
+const FLUSH: usize = 2;
