@@ -4,6 +4,7 @@
 //! after it. Neither has a socket, a clock or randomness of its own: bytes, instants and masking keys
 //! are given to it, and it says what to do next.
 
+mod buffers;
 mod config;
 mod connection;
 mod error;

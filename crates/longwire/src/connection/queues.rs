@@ -98,7 +98,9 @@ pub(super) enum Inbound {
 impl Inbound {
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Message(message) | Self::Fragment(Fragment { part: message, .. }) => message.len(),
+            Self::Message(message) | Self::Fragment(Fragment { part: message, .. }) => {
+                message.len()
+            }
         }
     }
 }
@@ -218,7 +220,10 @@ impl Queues {
             None
         };
         match (refuse, outbound) {
-            (Some(refuse), Outbound::Message(it) | Outbound::Fragment(Fragment { part: it, .. })) => {
+            (
+                Some(refuse),
+                Outbound::Message(it) | Outbound::Fragment(Fragment { part: it, .. }),
+            ) => {
                 return Err(refuse(it));
             }
             (_, outbound) => state.enqueue(outbound, size),

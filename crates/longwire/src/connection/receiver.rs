@@ -9,7 +9,9 @@ use std::{
 };
 
 use bytes::BytesMut;
-use longwire_proto::{Close, CloseCode, Closed, Fragment, Limit, Message, MessageType, ProtocolError, Text};
+use longwire_proto::{
+    Close, CloseCode, Closed, Fragment, Limit, Message, MessageType, ProtocolError, Text,
+};
 
 use super::{
     queues::{Inbound, Queues},
@@ -110,7 +112,11 @@ impl Receiver {
                 return Poll::Ready(Ok(Some(message)));
             }
             let Some(fragment) = ready!(self.poll_part(cx))? else {
-                return Poll::Ready(if self.partial.is_some() { Err(self.cut()) } else { Ok(None) });
+                return Poll::Ready(if self.partial.is_some() {
+                    Err(self.cut())
+                } else {
+                    Ok(None)
+                });
             };
             if let Some(message) = self.assemble(fragment) {
                 return Poll::Ready(Ok(Some(message)));

@@ -218,7 +218,12 @@ impl Sender {
     }
 
     /// Waits for room for `size` bytes, in a poll method.
-    pub(super) fn poll_room(&self, size: usize, cx: &mut Context<'_>, by_writer: bool) -> Poll<bool> {
+    pub(super) fn poll_room(
+        &self,
+        size: usize,
+        cx: &mut Context<'_>,
+        by_writer: bool,
+    ) -> Poll<bool> {
         let budget = self.queues.config.limits.max_buffered_amount;
         let mut state = self.queues.lock();
         if state.closing || state.end.is_some() {

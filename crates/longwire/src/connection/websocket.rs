@@ -10,14 +10,13 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 use longwire_proto::{
-    Close, Closed, Config, Connection, Extension, Message, MessageType, SendError, Side, Subprotocol,
+    Close, Closed, Config, Connection, Extension, Message, MessageType, SendError, Side,
+    Subprotocol,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug_span;
 
-use super::{
-    MessageReader, MessageWriter, Meta, Queues, Receiver, Sender, task::Task,
-};
+use super::{MessageReader, MessageWriter, Meta, Queues, Receiver, Sender, task::Task};
 use crate::{Error, PingError};
 
 /// An open WebSocket connection.
@@ -58,15 +57,15 @@ impl WebSocket {
         let now: Instant = tokio::time::Instant::now().into_std();
         let connection = match side {
             Side::Server => Connection::server(config.clone(), now),
-            Side::Client => Connection::client(config.clone(), Box::new(rand::random::<[u8; 4]>), now),
+            Side::Client => {
+                Connection::client(config.clone(), Box::new(rand::random::<[u8; 4]>), now)
+            }
         };
         let peer = meta.peer_addr.map(tracing::field::display);
         let span = debug_span!("websocket", ?side, peer);
         let queues = Arc::new(Queues::new(config, meta));
-        let socket = Self {
-            sender: Sender::new(queues.clone()),
-            receiver: Receiver::new(queues.clone()),
-        };
+        let socket =
+            Self { sender: Sender::new(queues.clone()), receiver: Receiver::new(queues.clone()) };
         let task = Task::new(transport, connection, queues.clone(), leftover.into(), span);
         let task = tokio::spawn(task).abort_handle();
         if let Some(registration) = &queues.meta.registration {

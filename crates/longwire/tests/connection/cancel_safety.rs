@@ -2,7 +2,7 @@
 //! doubled or cut.
 
 use longwire::{Config, Delivery, Message, MessageType, SendError};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 
 use crate::{
     pipe::{Peer, Plan},

@@ -1,11 +1,17 @@
 //! The connection's task and its handles, over transports of the tests' own and a paused clock.
 
 mod backpressure;
+mod cancel_safety;
 mod closing;
 mod closing_faults;
 mod drop;
 mod ends;
 mod keepalive;
+mod large_messages;
 mod ping;
 mod pipe;
+mod sink_and_stream;
+mod split;
+mod streaming;
 mod support;
+mod transports;

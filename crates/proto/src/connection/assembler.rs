@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{
-    Config, Delivery, Limit, Message, MessageType, ProtocolError, Text, utf8::Utf8Validator,
+    Config, Delivery, Limit, Message, MessageType, ProtocolError, Text, buffers, utf8::Utf8Validator,
 };
 
 /// A message under way. Takes memory as bytes arrive, never by what a header declares.
@@ -129,12 +129,19 @@ impl Assembler {
     }
 
     /// Makes room for `needed` bytes, and for as many again as are there already, but not for more
-    /// than the frame still lacks.
+    /// than the frame still lacks. A buffer that this thread has kept costs nothing, so a message
+    /// that has become large may take it whole.
     fn grow(&mut self, needed: usize, remaining: usize) {
-        if self.data.capacity() - self.data.len() < needed {
-            let ahead = self.data.len().max(SPACE_MIN).min(remaining);
-            self.data.reserve(needed.max(ahead));
+        if self.data.capacity() - self.data.len() >= needed {
+            return;
         }
+        let ahead = self.data.len().max(SPACE_MIN).min(remaining);
+        if self.data.len() < buffers::LARGE && self.data.len() + needed + ahead > buffers::LARGE {
+            let mut kept = buffers::take();
+            kept.extend_from_slice(&self.data);
+            self.data = kept;
+        }
+        self.data.reserve(needed.max(ahead));
     }
 }
 

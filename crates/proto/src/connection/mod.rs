@@ -18,17 +18,17 @@ use std::{
 
 use bytes::{Buf, BufMut};
 
-pub use self::{
-    event::{Cause, Closed, Event, Timer},
-    input::Input,
-    state::State,
-};
 use self::{
     ending::Ending,
     heartbeat::{Heartbeat, Verdict},
     receive::{Receive, Received},
     send::Send,
     state::Step,
+};
+pub use self::{
+    event::{Cause, Closed, Event, Timer},
+    input::Input,
+    state::State,
 };
 use crate::{
     Close, CloseCode, CloseReason, Config, Fragment, MaskingKeys, Message, ProtocolError,

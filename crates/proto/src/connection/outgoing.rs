@@ -1,13 +1,10 @@
 //! The bytes to write next: headers and small payloads side by side, large payloads shared.
 
-use std::{
-    collections::{VecDeque, vec_deque},
-    io::IoSlice,
-};
+use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::{Buf, Bytes};
 
-use crate::{FrameHeader, MaskingKey};
+use crate::{FrameHeader, MaskingKey, buffers};
 
 /// A queue of encoded frames, as a [`Buf`] for vectored writes.
 ///
@@ -16,6 +13,8 @@ use crate::{FrameHeader, MaskingKey};
 pub(super) struct Outgoing {
     /// What is complete, in order. Invariant: no chunk is empty.
     sealed: VecDeque<Bytes>,
+    /// Bytes of the first sealed chunk already written.
+    sealed_start: usize,
     /// What small frames are appended to, behind all of `sealed`.
     open: Vec<u8>,
     /// Bytes of `open` already written.
@@ -104,9 +103,6 @@ impl Outgoing {
         &self.open[self.open_start..]
     }
 
-    fn sealed(&self) -> vec_deque::Iter<'_, Bytes> {
-        self.sealed.iter()
-    }
 }
 
 impl Buf for Outgoing {
@@ -115,14 +111,18 @@ impl Buf for Outgoing {
     }
 
     fn chunk(&self) -> &[u8] {
-        self.sealed.front().map_or_else(|| self.open_rest(), |front| front)
+        match self.sealed.front() {
+            Some(front) => &front[self.sealed_start..],
+            None => self.open_rest(),
+        }
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let chunks = self.sealed().map(|chunk| &**chunk).chain([self.open_rest()]);
+        let chunks = self.sealed.iter().map(|chunk| &**chunk).chain([self.open_rest()]);
+        let mut written = self.sealed_start;
         let mut count = 0;
         for (slice, chunk) in slices.iter_mut().zip(chunks.filter(|chunk| !chunk.is_empty())) {
-            *slice = IoSlice::new(chunk);
+            *slice = IoSlice::new(&chunk[std::mem::take(&mut written)..]);
             count += 1;
         }
         count
@@ -133,17 +133,22 @@ impl Buf for Outgoing {
         self.len -= count;
         self.written += count as u64;
         if self.len == 0 {
+            self.sealed.drain(..).for_each(buffers::give);
             self.clear();
             return;
         }
         let mut left = count;
-        while let Some(front) = self.sealed.front_mut() {
-            if left < front.len() {
-                front.advance(left);
+        while let Some(front) = self.sealed.front() {
+            let rest = front.len() - self.sealed_start;
+            if left < rest {
+                self.sealed_start += left;
                 return;
             }
-            left -= front.len();
-            self.sealed.pop_front();
+            left -= rest;
+            self.sealed_start = 0;
+            if let Some(written) = self.sealed.pop_front() {
+                buffers::give(written);
+            }
         }
         self.open_start += left;
     }
@@ -217,7 +222,7 @@ mod tests {
             outgoing.advance(frame);
         }
         assert_eq!(outgoing.remaining(), frame);
-        let held: usize = outgoing.sealed().map(Bytes::len).sum();
+        let held: usize = outgoing.sealed.iter().map(Bytes::len).sum();
         assert!(held + outgoing.open.capacity() <= 3 * OPEN_MAX);
     }
 
@@ -226,6 +231,6 @@ mod tests {
         let payload = Bytes::from(vec![7; COPY_MAX + 1]);
         let mut outgoing = Outgoing::default();
         outgoing.push(&FrameHeader::new(Opcode::Binary, payload.len() as u64), payload.clone());
-        assert!(outgoing.sealed().any(|chunk| chunk.as_ptr() == payload.as_ptr()));
+        assert!(outgoing.sealed.iter().any(|chunk| chunk.as_ptr() == payload.as_ptr()));
     }
 }

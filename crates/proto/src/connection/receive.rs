@@ -51,11 +51,7 @@ struct FrameUnderWay {
 }
 
 impl Receive {
-    pub(super) fn new(
-        side: Side,
-        config: Arc<Config>,
-        reserved: ReservedBits,
-    ) -> Self {
+    pub(super) fn new(side: Side, config: Arc<Config>, reserved: ReservedBits) -> Self {
         Self {
             sender: side.peer(),
             config,

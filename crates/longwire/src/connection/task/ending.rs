@@ -1,0 +1,154 @@
+//! The end of a connection: what is owed before it, how long it may take, and who is told.
+
+use std::{
+    io, mem,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use longwire_proto::{Event, Input, State as ClosingState};
+use tracing::debug;
+
+use super::{
+    super::queues::{Inbound, Outbound},
+    Turn,
+};
+use crate::error::{End, PingError};
+
+impl Turn {
+    /// Sends the Close frame that is owed, once the application has handled what came before it or
+    /// has had [`HOLD`] to do so; then lets the end of the transport take its effect.
+    pub(super) fn settle(&mut self) {
+        if self.connection.owes_close() {
+            let sent = self.pending.is_empty() && !self.outbox_left;
+            let handled = self.idle && self.arrived.is_empty() && sent;
+            let hold = *self.hold.get_or_insert(self.now + HOLD);
+            if !handled && self.now < hold {
+                return;
+            }
+            // The next poll after the event is what sends the frame.
+            if let Some(event) = self.connection.poll_event(&mut Input::new(&mut []), self.now) {
+                self.on_event(event);
+            }
+            self.report = true;
+        }
+        self.hold = None;
+        if self.read_ended {
+            if self.write_failed || self.error.is_some() {
+                self.connection.handle_lost();
+            } else if !self.needs_flush {
+                self.connection.handle_eof(self.now);
+            }
+        } else if self.write_failed && self.inbox_is_full() {
+            self.connection.handle_lost();
+        }
+        if self.connection.state() == ClosingState::Closed
+            && let Some(event) = self.connection.poll_event(&mut Input::new(&mut []), self.now)
+        {
+            self.on_event(event);
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.connection.state() == ClosingState::Open && !self.connection.owes_close()
+    }
+
+    pub(super) fn after_close_timeout(&self) -> Option<Instant> {
+        self.now.checked_add(self.queues.config.close_timeout)
+    }
+
+    /// The peer takes too long: what is still pending is given up, and so is a transport that failed
+    /// or that is over.
+    pub(super) fn give_up(&mut self) {
+        self.patience = None;
+        self.report = true;
+        self.needs_shutdown = false;
+        if self.write_failed {
+            self.connection.handle_lost();
+        }
+        {
+            let mut state = self.queues.lock();
+            self.taken += state.outbox.len() as u64;
+            self.pending.append(&mut state.outbox);
+            self.pending_bytes += mem::take(&mut state.outbox_bytes);
+            state.outbox_pings = 0;
+        }
+        let last = |it: &Outbound| matches!(it, Outbound::Close(_) | Outbound::Fail(_));
+        if let Some(last) = self.pending.iter().position(last) {
+            let given_up = self.pending.drain(..last);
+            self.pending_bytes -= given_up.map(|it| it.len()).sum::<usize>();
+            self.refused = true;
+        }
+    }
+
+    /// Whether the connection has ended, and its transport with it.
+    pub(super) fn is_over(&mut self) -> bool {
+        if self.closed.is_none() {
+            return false;
+        }
+        if self.needs_shutdown && !self.write_failed && self.patience.is_none() {
+            self.patience = self.after_close_timeout();
+        }
+        !self.needs_shutdown || self.write_failed
+    }
+
+    /// Leaves the end where the handles find it, and wakes them all.
+    pub(super) fn end(&mut self) {
+        let closed = self.closed.take().map(|closed| *closed).unwrap_or_else(|| {
+            self.connection.handle_lost();
+            match self.connection.poll_event(&mut Input::new(&mut []), self.now) {
+                Some(Event::Closed(closed)) => closed,
+                event => unreachable!("the end comes once, and it is the last event: {event:?}"),
+            }
+        });
+        self.log(|| debug!(%closed, "closed"));
+        let io = self.error.take().filter(|_| !closed.is_clean());
+
+        let mut state = self.queues.lock();
+        if !state.receiver_gone {
+            state.inbox_bytes += self.arrived.iter().map(Inbound::len).sum::<usize>();
+            state.inbox.append(&mut self.arrived);
+        }
+        state.closing = true;
+        state.end = Some(Arc::new(End { closed, io }));
+        let outbox = mem::take(&mut state.outbox);
+        let receiver = state.receiver.take();
+        let parked = mem::take(&mut state.parked);
+        drop(state);
+
+        let pings = self.pings.drain(..).map(|(_, answer)| answer);
+        let unsent = self.pending.drain(..).chain(outbox).filter_map(|outbound| match outbound {
+            Outbound::Ping(answer) => Some(answer),
+            _ => None,
+        });
+        for answer in pings.chain(unsent) {
+            // The caller may have gone; then nobody wants to know.
+            drop(answer.send(Err(PingError::Closed)));
+        }
+        self.queues.progress.notify_waiters();
+        for waker in receiver.into_iter().chain(parked.into_iter().map(|(_, waker)| waker)) {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Turn {
+    /// A runtime that shuts down drops the task before the connection's end: whoever waits must
+    /// hear of it.
+    fn drop(&mut self) {
+        if self.queues.lock().end.is_none() {
+            self.error.get_or_insert_with(|| {
+                io::Error::other("the runtime dropped the connection's task before its end")
+            });
+            self.end();
+        }
+    }
+}
+
+/// Time for the application to handle what came before a Close frame or a violation, before the
+/// Close frame is sent in return.
+const HOLD: Duration = Duration::from_secs(1);
+
+/// How many times the close timeout a Close frame may wait for what is pending before it, while the
+/// transport goes on taking bytes.
+pub(super) const CLOSE_PATIENCE: u32 = 10;

@@ -1,0 +1,178 @@
+//! Between the task and its handles: what arrived goes to the inbox, what is to be sent comes from the
+//! outbox.
+
+use std::{collections::VecDeque, mem};
+
+use longwire_proto::{Fragment, SendError, State as ClosingState};
+
+use super::{
+    super::queues::{Inbound, Outbound},
+    Turn,
+    ending::CLOSE_PATIENCE,
+};
+use crate::error::PingError;
+
+impl Turn {
+    /// Moves what arrived into the inbox, takes what is in the outbox, and tells of progress. Says
+    /// whether there was a reason to.
+    pub(super) fn exchange(&mut self) -> bool {
+        if !self.queues.take_changed() && !self.report && self.arrived.is_empty() {
+            return false;
+        }
+        let progress = mem::take(&mut self.report);
+        let flushed = if progress { self.flushed() } else { None };
+        let mut state = self.queues.lock();
+
+        let mut receiver = None;
+        if state.receiver_gone {
+            self.arrived.clear();
+            state.inbox = VecDeque::new();
+            state.inbox_bytes = 0;
+        } else if !self.arrived.is_empty() {
+            state.inbox_bytes += self.arrived.iter().map(Inbound::len).sum::<usize>();
+            if state.inbox.is_empty() {
+                mem::swap(&mut state.inbox, &mut self.arrived);
+            } else {
+                state.inbox.append(&mut self.arrived);
+            }
+            receiver = state.receiver.take();
+        }
+        self.inbox_len = state.inbox.len();
+        self.inbox_bytes = state.inbox_bytes;
+        state.paused = self.inbox_is_full();
+        self.idle = state.receiver_gone || state.inbox.is_empty() && !state.busy;
+        state.held = self.connection.owes_close();
+
+        if self.pending.is_empty() && !state.outbox.is_empty() {
+            mem::swap(&mut state.outbox, &mut self.pending);
+            self.taken += self.pending.len() as u64;
+            self.pending_bytes = mem::take(&mut state.outbox_bytes);
+            state.outbox_pings = 0;
+        }
+        self.outbox_left = !state.outbox.is_empty();
+        state.closing |= !self.connection.state().may_send();
+        if state.closing && self.patience.is_none() && self.is_open() {
+            let timeout = self.queues.config.close_timeout;
+            self.patience = self.now.checked_add(timeout);
+            self.patience_limit = self.now.checked_add(timeout.saturating_mul(CLOSE_PATIENCE));
+        }
+        let mut parked = Vec::new();
+        let wire_bytes = self.pending_bytes + self.encoded.min(self.connection.buffered_amount());
+        if progress {
+            state.flushed = flushed.unwrap_or(state.flushed);
+            state.latency = self.connection.latency();
+            parked = mem::take(&mut state.parked);
+        }
+        state.wire_bytes = wire_bytes;
+        drop(state);
+
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+        if progress {
+            self.queues.progress.notify_waiters();
+        }
+        for (_, sender) in parked {
+            sender.wake();
+        }
+        true
+    }
+
+    /// Whether an exchange may have made something possible.
+    pub(super) fn has_work(&self) -> bool {
+        !self.pending.is_empty() || !self.unparsed.is_empty() || !self.is_open()
+    }
+
+    /// Whether a write leaves nothing more to do.
+    pub(super) fn is_steady(&self) -> bool {
+        self.pending.is_empty() && self.is_open()
+    }
+
+    /// How many of the things that were taken the transport took in its turn; `None` if no more
+    /// than before.
+    pub(super) fn flushed(&mut self) -> Option<u64> {
+        if self.needs_flush || self.refused {
+            return None;
+        }
+        if self.pending.is_empty() && self.connection.buffered_amount() == 0 {
+            self.marks.clear();
+            return Some(self.taken);
+        }
+        let written = self.connection.written();
+        let passed = self.marks.partition_point(|&(_, end)| end <= written);
+        self.marks.drain(..passed).last().map(|(taken, _)| taken)
+    }
+
+    /// Encodes what was taken from the outbox, but not far ahead of the transport, so that control
+    /// frames need not queue behind it.
+    pub(super) fn encode(&mut self) {
+        while (self.connection.buffered_amount() < WIRE_TARGET || self.refused)
+            && let Some(outbound) = self.pending.pop_front()
+        {
+            let len = outbound.len();
+            // What is refused behind a Close frame is dropped: nothing can follow it, and whoever
+            // sent it hears of the end.
+            match outbound {
+                Outbound::Message(message) => match self.connection.send(message, self.now) {
+                    Ok(()) => {}
+                    Err(SendError::Full(message)) => {
+                        self.pending.push_front(Outbound::Message(message));
+                        break;
+                    }
+                    Err(_) => self.refused = true,
+                },
+                Outbound::Fragment(fragment) => {
+                    let fin = fragment.fin;
+                    match self.connection.send_fragment(fragment, self.now) {
+                        Ok(()) => {}
+                        Err(SendError::Full(part)) => {
+                            self.pending.push_front(Outbound::Fragment(Fragment { part, fin }));
+                            break;
+                        }
+                        Err(_) => self.refused = true,
+                    }
+                }
+                Outbound::Ping(answer) => match self.connection.ping(self.now) {
+                    Some(number) => self.pings.push((number, answer)),
+                    None => {
+                        let open = self.connection.state() == ClosingState::Open;
+                        let error = if open { PingError::TooMany } else { PingError::Closed };
+                        // The caller may have gone; then nobody wants to know.
+                        drop(answer.send(Err(error)));
+                    }
+                },
+                Outbound::Close(close) => self.connection.close(close, self.now),
+                Outbound::Fail(close) => self.connection.fail(close, self.now),
+            }
+            self.pending_bytes -= len;
+            self.encoded += len;
+        }
+        self.report |= self.outbox_left && self.pending.is_empty();
+    }
+
+    pub(super) fn deliver(&mut self, inbound: Inbound) {
+        self.inbox_len += 1;
+        self.inbox_bytes += inbound.len();
+        if self.arrived.capacity() == 0 {
+            self.arrived.reserve(ARRIVED_CAPACITY);
+        }
+        self.arrived.push_back(inbound);
+    }
+
+    pub(super) fn inbox_is_full(&self) -> bool {
+        self.inbox_len >= INBOX_MAX || self.inbox_bytes >= INBOX_BYTES_MAX
+    }
+}
+
+/// Messages that wait for the application before reading stops: enough for a turn of small ones.
+const INBOX_MAX: usize = 256;
+
+/// Bytes of payload that wait for the application before reading stops. One message may exceed it.
+pub(super) const INBOX_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes encoded ahead of the transport: one large write. A Pong waits behind no more than this, or
+/// behind one message.
+const WIRE_TARGET: usize = 64 * 1024;
+
+/// What the first message of a turn reserves: a turn of pipelined messages, in one allocation.
+const ARRIVED_CAPACITY: usize = 16;

@@ -1,0 +1,234 @@
+//! The task that owns a connection's transport: it reads, writes, keeps time, and ends the
+//! connection, whatever the application awaits.
+
+mod ending;
+mod exchange;
+mod transfer;
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use longwire_proto::{Closed, Connection};
+use pin_project_lite::pin_project;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+    task::unconstrained,
+    time::Sleep,
+};
+use tracing::Span;
+
+use super::queues::{Inbound, Outbound, Queues};
+use crate::error::PingError;
+
+pin_project! {
+    /// One connection's task. It ends when the connection does.
+    pub(super) struct Task<T> {
+        #[pin]
+        io: T,
+        #[pin]
+        sleep: Sleep,
+        turn: Turn,
+    }
+}
+
+/// All of the task but its transport and its timer.
+struct Turn {
+    connection: Connection,
+    queues: Arc<Queues>,
+    now: Instant,
+    /// When `sleep` fires.
+    armed: Option<Instant>,
+
+    /// What was read and is not parsed yet: the inbox was full.
+    unparsed: Vec<u8>,
+    unparsed_start: usize,
+    /// What was parsed and is not in the inbox yet.
+    arrived: VecDeque<Inbound>,
+    /// How full the inbox is, with what arrived.
+    inbox_len: usize,
+    inbox_bytes: usize,
+    /// Whether the application has handled all that it was given.
+    idle: bool,
+    /// Until when a Close frame that is owed waits for the application to do so.
+    hold: Option<Instant>,
+    /// When patience ends with what is pending before our own Close frame, or with a transport that
+    /// is over but for its last bytes.
+    patience: Option<Instant>,
+    /// When it ends although the transport still takes bytes.
+    patience_limit: Option<Instant>,
+
+    /// What was taken from the outbox and is not encoded yet.
+    pending: VecDeque<Outbound>,
+    pending_bytes: usize,
+    /// Whether the outbox holds more.
+    outbox_left: bool,
+    /// Things ever taken from the outbox.
+    taken: u64,
+    /// Where what was taken ends among the bytes to write, while the transport is behind.
+    marks: VecDeque<(u64, u64)>,
+    /// Whether something was taken and thrown away, so that no more counts as flushed.
+    refused: bool,
+    /// Payload bytes encoded since all was written.
+    encoded: usize,
+    /// Whether the handles are to be told of progress in writing, or of a round-trip time.
+    report: bool,
+    /// Pings of the application that wait for their Pongs, by number.
+    pings: Vec<(u64, oneshot::Sender<Result<Duration, PingError>>)>,
+
+    needs_flush: bool,
+    needs_shutdown: bool,
+    read_ended: bool,
+    write_failed: bool,
+    error: Option<io::Error>,
+    closed: Option<Box<Closed>>,
+    /// Where what happens is logged; none where nobody listens.
+    span: Option<Box<Span>>,
+}
+
+impl<T: AsyncRead + AsyncWrite> Task<T> {
+    /// `leftover` is what the peer sent behind its opening handshake.
+    pub(super) fn new(
+        io: T,
+        connection: Connection,
+        queues: Arc<Queues>,
+        leftover: Vec<u8>,
+        span: Span,
+    ) -> Self {
+        let turn = Turn {
+            connection,
+            queues,
+            now: now(),
+            armed: None,
+            unparsed: leftover,
+            unparsed_start: 0,
+            arrived: VecDeque::new(),
+            inbox_len: 0,
+            inbox_bytes: 0,
+            idle: true,
+            hold: None,
+            patience: None,
+            patience_limit: None,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            outbox_left: false,
+            taken: 0,
+            marks: VecDeque::new(),
+            refused: false,
+            encoded: 0,
+            report: false,
+            pings: Vec::new(),
+            needs_flush: false,
+            needs_shutdown: false,
+            read_ended: false,
+            write_failed: false,
+            error: None,
+            closed: None,
+            span: (!span.is_disabled()).then(|| Box::new(span)),
+        };
+        Self { io, sleep: tokio::time::sleep(Duration::ZERO), turn }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite> Future for Task<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let turn = this.turn;
+        turn.queues.register_task(cx.waker());
+        turn.keep_time();
+        turn.exchange();
+        for _ in 0..TURN_MAX {
+            turn.encode();
+            turn.parse_unparsed();
+            turn.settle();
+            let wrote = turn.write(this.io.as_mut(), cx);
+            if turn.is_over() {
+                turn.end();
+                return Poll::Ready(());
+            }
+            let read = turn.read(this.io.as_mut(), cx);
+            let exchanged = turn.exchange();
+            if read || exchanged && turn.has_work() || wrote && !turn.is_steady() {
+                continue;
+            }
+            turn.rest();
+            if turn.arm(this.sleep.as_mut(), cx).is_pending() {
+                return Poll::Pending;
+            }
+            turn.keep_time();
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Turn {
+    /// Lets the clock have its say.
+    fn keep_time(&mut self) {
+        self.now = now();
+        if self.armed.is_some_and(|armed| armed <= self.now) {
+            self.armed = None;
+        }
+        if self.connection.poll_timeout().is_some_and(|deadline| deadline <= self.now) {
+            self.connection.handle_timeout(self.now);
+            self.report = true;
+        }
+        if self.patience.is_some_and(|patience| patience <= self.now) {
+            self.give_up();
+        }
+    }
+
+    fn log(&self, event: impl FnOnce()) {
+        if let Some(span) = &self.span {
+            span.in_scope(event);
+        }
+    }
+
+    /// Frees what a burst left behind.
+    fn rest(&mut self) {
+        if self.arrived.capacity() > 0 {
+            self.arrived = VecDeque::new();
+        }
+        if self.pending.is_empty() && self.pending.capacity() > 0 {
+            self.pending = VecDeque::new();
+        }
+        if self.marks.is_empty() && self.marks.capacity() > 0 {
+            self.marks = VecDeque::new();
+        }
+        if self.pings.is_empty() && self.pings.capacity() > 0 {
+            self.pings = Vec::new();
+        }
+    }
+
+    /// Sets the timer, if it has to fire earlier than it would.
+    fn arm(&mut self, mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+        let times = [self.connection.poll_timeout(), self.hold, self.patience];
+        let Some(deadline) = times.into_iter().flatten().min() else {
+            return Poll::Pending;
+        };
+        if self.armed.is_some_and(|armed| armed <= deadline) {
+            return Poll::Pending;
+        }
+        self.armed = Some(deadline);
+        sleep.as_mut().reset(deadline.into());
+        // Unconstrained: a turn that has used up its share would leave the timer without a waker.
+        pin!(unconstrained(sleep)).poll(cx)
+    }
+}
+
+/// Tokio's clock, which tests can pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Reads and writes a turn before other tasks have theirs.
+const TURN_MAX: usize = 32;
