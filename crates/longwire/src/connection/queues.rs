@@ -66,6 +66,8 @@ pub(super) struct State {
     pub(super) outbox: VecDeque<Outbound>,
     /// Bytes of payload in `outbox`.
     pub(super) outbox_bytes: usize,
+    /// How many the outbox held when it was taken last: as many may come again.
+    pub(super) last_outbox: usize,
     /// Pings in `outbox`.
     pub(super) outbox_pings: usize,
     /// Bytes that the task took from the outbox and that the transport did not take yet.
@@ -152,6 +154,7 @@ impl Queues {
                 receiver_gone: false,
                 outbox: VecDeque::new(),
                 outbox_bytes: 0,
+                last_outbox: 0,
                 outbox_pings: 0,
                 wire_bytes: 0,
                 queued: 0,
@@ -304,6 +307,9 @@ impl State {
     }
 
     pub(super) fn enqueue(&mut self, outbound: Outbound, size: usize) {
+        if self.outbox.capacity() == 0 {
+            self.outbox = VecDeque::with_capacity(self.last_outbox.clamp(1, TURN_OF_MESSAGES));
+        }
         self.outbox.push_back(outbound);
         self.outbox_bytes += size;
         self.queued += 1;
@@ -326,3 +332,6 @@ impl State {
 
 /// Things that wait in the outbox at a time, so that empty messages cost something too.
 const OUTBOX_MAX: usize = 16 * 1024;
+
+/// What the outbox reserves at most before it is filled.
+const TURN_OF_MESSAGES: usize = 256;

@@ -49,7 +49,8 @@ impl Sender {
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         match self.try_send(message) {
             Err(SendError::Full(message) | SendError::FragmentPending(message)) => {
-                self.send_in_turn(message).await
+                // Boxed: a task that never waits here need not hold what waiting takes.
+                Box::pin(self.send_in_turn(message)).await
             }
             result => result,
         }

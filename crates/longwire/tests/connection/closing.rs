@@ -259,7 +259,11 @@ fn flush_does_not_call_flushed_what_was_thrown_away() {
         }
         peer.end();
         let flushed = flush.await.expect("no panic");
-        assert_eq!(flushed.is_ok(), messages == 5, "{messages} of 5 messages went out: {flushed:?}");
+        assert_eq!(
+            flushed.is_ok(),
+            messages == 5,
+            "{messages} of 5 messages went out: {flushed:?}"
+        );
         drop(receiver);
     });
 }

@@ -224,3 +224,17 @@ fn a_close_at_once_after_everything_else_reaches_a_peer_of_any_pace() {
         });
     }
 }
+
+#[test]
+fn an_end_without_a_close_is_told_although_a_flush_is_pending() {
+    run(async {
+        let (mut socket, peer) = server(longwire::Config::default()).await;
+        peer.plan(Plan { outbound_max: 0, buffering: true, ..Plan::SMOOTH });
+        socket.send("never flushed").await.expect("room");
+        settle().await;
+        peer.end();
+        let ended = tokio::time::timeout(60 * SECOND, socket.recv()).await;
+        let error = ended.expect("recv() waits for ever").expect_err("not clean");
+        assert_eq!(error.closed().cause, Cause::Lost);
+    });
+}

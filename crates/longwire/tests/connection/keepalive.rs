@@ -106,6 +106,17 @@ fn a_peer_that_reads_nothing_is_found_while_messages_wait_for_it() {
 }
 
 #[test]
+fn flush_fails_when_the_peer_is_given_up() {
+    run(async {
+        let (socket, peer) = server(Config::default()).await;
+        peer.plan(Plan { outbound_max: 1000, ..Plan::SMOOTH });
+        socket.send(vec![0; 50_000]).await.expect("room");
+        let error = socket.flush().await.expect_err("the peer took a thousand bytes");
+        assert!(error.is_timeout());
+    });
+}
+
+#[test]
 fn a_peer_that_reads_slowly_and_says_nothing_is_kept() {
     run(async {
         let (socket, peer) = server(Config::default()).await;

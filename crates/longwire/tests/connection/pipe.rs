@@ -71,9 +71,10 @@ pub(crate) struct Pipe(Arc<Shared>);
 #[derive(Clone, Debug)]
 pub(crate) struct Peer(Arc<Shared>);
 
-#[derive(Debug)]
 struct Shared {
     inner: Mutex<Inner>,
+    /// Runs at the next write, in the middle of the connection's turn.
+    at_write: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// Something changed that a test may wait for.
     changed: Notify,
 }
@@ -129,14 +130,28 @@ pub(crate) fn pipe() -> (Pipe, Peer) {
             seen: Seen::default(),
             idle_polls: 0,
         }),
+        at_write: Mutex::new(None),
         changed: Notify::new(),
     });
     (Pipe(shared.clone()), Peer(shared))
 }
 
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn at_write(&self) {
+        let hook = self.at_write.lock().expect("not poisoned").take();
+        if let Some(hook) = hook {
+            hook();
+        }
     }
 }
 
@@ -261,6 +276,7 @@ impl AsyncWrite for Pipe {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.0.at_write();
         let mut inner = self.0.lock();
         inner.seen.plain += 1;
         let result = inner.write(&[IoSlice::new(buffer)], cx);
@@ -274,6 +290,7 @@ impl AsyncWrite for Pipe {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.0.at_write();
         let mut inner = self.0.lock();
         inner.seen.vectored += 1;
         let result = inner.write(slices, cx);
@@ -388,6 +405,11 @@ impl Peer {
             taken = inner.outbound.drain(..count).collect();
         });
         taken
+    }
+
+    /// Runs `hook` at the next write, as another thread might at that moment.
+    pub(crate) fn at_write(&self, hook: impl FnOnce() + Send + 'static) {
+        *self.0.at_write.lock().expect("not poisoned") = Some(Box::new(hook));
     }
 
     pub(crate) fn seen(&self) -> Seen {

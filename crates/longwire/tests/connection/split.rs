@@ -198,7 +198,7 @@ fn an_application_that_awaits_something_else_answers_pings() {
             tokio::time::sleep(Duration::from_hours(1)).await;
             socket
         });
-        for number in 0..300_u32 {
+        for number in 0..359_u32 {
             tokio::time::sleep(Duration::from_secs(10)).await;
             peer.write(masked(true, PING, &number.to_be_bytes()));
             let pong = frames.read(&peer).await;
@@ -309,14 +309,46 @@ fn an_echo_of_pipelined_messages_writes_once_a_read() {
 }
 
 #[test]
+fn reading_goes_on_when_the_application_empties_the_inbox_at_that_very_moment() {
+    run(async {
+        let (socket, peer) = server(quiet()).await;
+        let (sender, mut receiver) = socket.split();
+        // Six messages fill the inbox; the seventh is read with the sixth, and waits unparsed.
+        for len in [50_000, 50_000, 50_000, 50_000, 50_000, 20_000, 45_000] {
+            peer.write(masked(true, BINARY, &vec![1; len]));
+        }
+        settle().await;
+        assert_eq!(peer.unread(), 0);
+        receiver.recv().await.expect("open").expect("open");
+        sender.send("something to write").await.expect("open");
+        // The task's next turn: the seventh fills the inbox again; while it writes, the application
+        // takes the second on another thread.
+        let (back, taken) = std::sync::mpsc::channel();
+        peer.at_write(move || {
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            let polled = receiver.poll_recv(&mut cx).map(|it| it.map(|it| it.is_some()));
+            assert!(matches!(polled, std::task::Poll::Ready(Ok(true))));
+            back.send(receiver).expect("the test waits for it");
+        });
+        settle().await;
+        let mut receiver = taken.try_recv().expect("the task wrote");
+        peer.write(masked(true, BINARY, &[2]));
+        for _ in 0..5 {
+            receiver.recv().await.expect("open").expect("open");
+        }
+        let message = receiver.recv().await.expect("open").expect("open");
+        assert_eq!(message.as_bytes(), [2], "the task reads again");
+    });
+}
+
+#[test]
 fn a_stalled_direction_does_not_stop_the_other() {
     run(async {
         let (socket, peer) = server(quiet()).await;
         peer.plan(Plan { outbound_max: 10, ..Plan::SMOOTH });
         let (sender, mut receiver) = socket.split();
-        let sending = tokio::spawn(async move {
-            while sender.send(vec![0; 100_000]).await.is_ok() {}
-        });
+        let sending =
+            tokio::spawn(async move { while sender.send(vec![0; 100_000]).await.is_ok() {} });
         settle().await;
         for number in 0..1000_u32 {
             peer.write(masked(true, BINARY, &number.to_be_bytes()));

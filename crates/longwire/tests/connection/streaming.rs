@@ -321,8 +321,13 @@ fn control_frames_pass_between_pieces_and_other_messages_do_not() {
             let frame = frames.read(&peer).await;
             seen.push((frame.opcode, frame.fin));
         }
-        let expected =
-            [(BINARY, false), (PONG, true), (CONTINUATION, false), (CONTINUATION, true), (TEXT, true)];
+        let expected = [
+            (BINARY, false),
+            (PONG, true),
+            (CONTINUATION, false),
+            (CONTINUATION, true),
+            (TEXT, true),
+        ];
         assert_eq!(seen, expected);
     });
 }
@@ -337,7 +342,10 @@ fn a_whole_message_has_a_reader_too() {
         assert_eq!(reader.message_type(), MessageType::Text);
         let mut small = [0; 4];
         reader.read_exact(&mut small).await.expect("open");
-        assert_eq!(reader.chunk().await.expect("open").expect("the rest"), "efault it is whole"[..].as_bytes());
+        assert_eq!(
+            reader.chunk().await.expect("open").expect("the rest"),
+            "efault it is whole"[..].as_bytes()
+        );
         assert_eq!(reader.read(&mut small).await.expect("open"), 0);
         drop(reader);
         peer.write(masked(true, CLOSE, &[]));

@@ -11,7 +11,6 @@ use crate::Keepalive;
 /// Keepalive and round-trip times of one connection.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
-    keepalive: Option<Keepalive>,
     /// When the peer last showed that it lives.
     heard: Instant,
     /// The keepalive Ping whose answer is awaited.
@@ -42,9 +41,8 @@ pub(super) enum Verdict {
 }
 
 impl Heartbeat {
-    pub(super) fn new(keepalive: Option<Keepalive>, now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self {
-            keepalive,
             heard: now,
             awaited: None,
             reading: true,
@@ -115,16 +113,16 @@ impl Heartbeat {
     }
 
     /// When to look at the clock again.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let keepalive = self.keepalive.filter(|_| self.reading)?;
+    pub(super) fn deadline(&self, keepalive: Option<Keepalive>) -> Option<Instant> {
+        let keepalive = keepalive.filter(|_| self.reading)?;
         match self.awaited {
             None => self.heard.checked_add(keepalive.interval),
             Some(awaited) => awaited.since.checked_add(keepalive.timeout),
         }
     }
 
-    pub(super) fn on_time(&self, now: Instant) -> Verdict {
-        match self.deadline() {
+    pub(super) fn on_time(&self, keepalive: Option<Keepalive>, now: Instant) -> Verdict {
+        match self.deadline(keepalive) {
             Some(deadline) if deadline <= now => match self.awaited {
                 None => Verdict::SendPing,
                 Some(_) => Verdict::TimedOut,
@@ -143,58 +141,57 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn heartbeat(now: Instant) -> Heartbeat {
-        Heartbeat::new(Some(Keepalive { interval: 20 * SECOND, timeout: 10 * SECOND }), now)
-    }
+    const KEEPALIVE: Option<Keepalive> =
+        Some(Keepalive { interval: Duration::from_secs(20), timeout: Duration::from_secs(10) });
 
     #[test]
     fn a_ping_after_the_interval_and_a_verdict_after_the_timeout() {
         let start = Instant::now();
-        let mut heartbeat = heartbeat(start);
-        assert_eq!(heartbeat.deadline(), Some(start + 20 * SECOND));
-        assert_eq!(heartbeat.on_time(start + 19 * SECOND), Verdict::Nothing);
-        assert_eq!(heartbeat.on_time(start + 20 * SECOND), Verdict::SendPing);
+        let mut heartbeat = Heartbeat::new(start);
+        assert_eq!(heartbeat.deadline(KEEPALIVE), Some(start + 20 * SECOND));
+        assert_eq!(heartbeat.on_time(KEEPALIVE, start + 19 * SECOND), Verdict::Nothing);
+        assert_eq!(heartbeat.on_time(KEEPALIVE, start + 20 * SECOND), Verdict::SendPing);
         heartbeat.await_answer(10, start + 20 * SECOND);
-        assert_eq!(heartbeat.on_time(start + 29 * SECOND), Verdict::Nothing);
-        assert_eq!(heartbeat.on_time(start + 30 * SECOND), Verdict::TimedOut);
+        assert_eq!(heartbeat.on_time(KEEPALIVE, start + 29 * SECOND), Verdict::Nothing);
+        assert_eq!(heartbeat.on_time(KEEPALIVE, start + 30 * SECOND), Verdict::TimedOut);
     }
 
     #[test]
     fn any_byte_from_the_peer_counts_as_life() {
         let start = Instant::now();
-        let mut heartbeat = heartbeat(start);
+        let mut heartbeat = Heartbeat::new(start);
         heartbeat.await_answer(10, start + 20 * SECOND);
         heartbeat.on_received(start + 25 * SECOND);
-        assert_eq!(heartbeat.deadline(), Some(start + 45 * SECOND));
+        assert_eq!(heartbeat.deadline(KEEPALIVE), Some(start + 45 * SECOND));
     }
 
     #[test]
     fn the_timeout_starts_when_the_ping_went_out() {
         let start = Instant::now();
-        let mut heartbeat = heartbeat(start);
+        let mut heartbeat = Heartbeat::new(start);
         heartbeat.await_answer(100, start + 20 * SECOND);
         heartbeat.on_written(0, start + 28 * SECOND);
         heartbeat.on_written(99, start + 29 * SECOND);
-        assert_eq!(heartbeat.deadline(), Some(start + 39 * SECOND));
+        assert_eq!(heartbeat.deadline(KEEPALIVE), Some(start + 39 * SECOND));
         heartbeat.on_written(100, start + 35 * SECOND);
-        assert_eq!(heartbeat.deadline(), Some(start + 39 * SECOND));
+        assert_eq!(heartbeat.deadline(KEEPALIVE), Some(start + 39 * SECOND));
     }
 
     #[test]
     fn silence_means_nothing_while_the_caller_does_not_read() {
         let start = Instant::now();
-        let mut heartbeat = heartbeat(start);
+        let mut heartbeat = Heartbeat::new(start);
         heartbeat.await_answer(10, start);
         heartbeat.set_reading(false, start);
-        assert_eq!(heartbeat.deadline(), None);
+        assert_eq!(heartbeat.deadline(KEEPALIVE), None);
         heartbeat.set_reading(true, start + 100 * SECOND);
-        assert_eq!(heartbeat.deadline(), Some(start + 120 * SECOND));
+        assert_eq!(heartbeat.deadline(KEEPALIVE), Some(start + 120 * SECOND));
     }
 
     #[test]
     fn a_pong_answers_its_ping_and_those_before_it() {
         let start = Instant::now();
-        let mut heartbeat = heartbeat(start);
+        let mut heartbeat = Heartbeat::new(start);
         let numbers: Vec<_> = (0..3).map(|_| heartbeat.start_ping(start)).collect();
         assert_eq!(numbers, [Some(0), Some(1), Some(2)]);
         let answer = heartbeat.on_pong(&1u64.to_be_bytes(), start + SECOND);
@@ -208,7 +205,7 @@ mod tests {
     #[test]
     fn pings_without_pongs_are_bounded() {
         let now = Instant::now();
-        let mut heartbeat = heartbeat(now);
+        let mut heartbeat = Heartbeat::new(now);
         let started = (0..1000).filter(|_| heartbeat.start_ping(now).is_some()).count();
         assert_eq!(started, MAX_UNANSWERED);
     }

@@ -106,7 +106,7 @@ impl Connection {
             state: State::Open,
             receive: Receive::new(side, config.clone(), ReservedBits::NONE),
             send: Send::new(keys, config.fragment_size),
-            heartbeat: Heartbeat::new(config.keepalive, now),
+            heartbeat: Heartbeat::new(now),
             owed: None,
             deaf: false,
             ending: Ending::default(),
@@ -252,7 +252,7 @@ impl Connection {
         if self.state != State::Open || self.owed.is_some() {
             return;
         }
-        match self.heartbeat.on_time(now) {
+        match self.heartbeat.on_time(self.config.keepalive, now) {
             Verdict::Nothing => {}
             Verdict::SendPing => {
                 if let Some(number) = self.heartbeat.start_ping(now) {
@@ -404,7 +404,7 @@ impl Connection {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let open = self.state == State::Open && self.owed.is_none();
-        let heartbeat = self.heartbeat.deadline().filter(|_| open);
+        let heartbeat = self.heartbeat.deadline(self.config.keepalive).filter(|_| open);
         let idle = self.idle_deadline().filter(|_| open);
         let closing = self.ending.deadline.filter(|_| self.state != State::Closed);
         [heartbeat, idle, closing].into_iter().flatten().min()

@@ -29,6 +29,7 @@ impl Turn {
             state.inbox = VecDeque::new();
             state.inbox_bytes = 0;
         } else if !self.arrived.is_empty() {
+            self.last_arrived = self.arrived.len();
             state.inbox_bytes += self.arrived.iter().map(Inbound::len).sum::<usize>();
             if state.inbox.is_empty() {
                 mem::swap(&mut state.inbox, &mut self.arrived);
@@ -45,6 +46,7 @@ impl Turn {
 
         if self.pending.is_empty() && !state.outbox.is_empty() {
             mem::swap(&mut state.outbox, &mut self.pending);
+            state.last_outbox = self.pending.len();
             self.taken += self.pending.len() as u64;
             self.pending_bytes = mem::take(&mut state.outbox_bytes);
             state.outbox_pings = 0;
@@ -154,7 +156,7 @@ impl Turn {
         self.inbox_len += 1;
         self.inbox_bytes += inbound.len();
         if self.arrived.capacity() == 0 {
-            self.arrived.reserve(ARRIVED_CAPACITY);
+            self.arrived = VecDeque::with_capacity(self.last_arrived.clamp(1, INBOX_MAX));
         }
         self.arrived.push_back(inbound);
     }
@@ -173,6 +175,3 @@ pub(super) const INBOX_BYTES_MAX: usize = 256 * 1024;
 /// Bytes encoded ahead of the transport: one large write. A Pong waits behind no more than this, or
 /// behind one message.
 const WIRE_TARGET: usize = 64 * 1024;
-
-/// What the first message of a turn reserves: a turn of pipelined messages, in one allocation.
-const ARRIVED_CAPACITY: usize = 16;

@@ -52,6 +52,8 @@ struct Turn {
     unparsed_start: usize,
     /// What was parsed and is not in the inbox yet.
     arrived: VecDeque<Inbound>,
+    /// How many arrived the last time: as many may come again.
+    last_arrived: usize,
     /// How full the inbox is, with what arrived.
     inbox_len: usize,
     inbox_bytes: usize,
@@ -110,6 +112,7 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
             unparsed: leftover,
             unparsed_start: 0,
             arrived: VecDeque::new(),
+            last_arrived: 0,
             inbox_len: 0,
             inbox_bytes: 0,
             idle: true,
@@ -166,6 +169,8 @@ impl<T: AsyncRead + AsyncWrite> Future for Task<T> {
             }
             turn.keep_time();
         }
+        // Other tasks have their turn. The clock is looked at then, set or not.
+        turn.armed = None;
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -175,9 +180,12 @@ impl Turn {
     /// Lets the clock have its say.
     fn keep_time(&mut self) {
         self.now = now();
-        if self.armed.is_some_and(|armed| armed <= self.now) {
-            self.armed = None;
+        // The timer is never set later than the earliest deadline. After a turn that had no end it may
+        // not be set at all.
+        if self.armed.is_some_and(|armed| armed > self.now) {
+            return;
         }
+        self.armed = None;
         if self.connection.poll_timeout().is_some_and(|deadline| deadline <= self.now) {
             self.connection.handle_timeout(self.now);
             self.report = true;
@@ -211,6 +219,11 @@ impl Turn {
 
     /// Sets the timer, if it has to fire earlier than it would.
     fn arm(&mut self, mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+        // While the connection is open, and nothing else waits for time, deadlines only move away.
+        let open = self.is_open() && self.hold.is_none() && self.patience.is_none();
+        if open && self.armed.is_some() {
+            return Poll::Pending;
+        }
         let times = [self.connection.poll_timeout(), self.hold, self.patience];
         let Some(deadline) = times.into_iter().flatten().min() else {
             return Poll::Pending;
