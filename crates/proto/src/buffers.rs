@@ -20,12 +20,17 @@ pub(crate) fn take() -> BytesMut {
     KEPT.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
-/// Keeps the memory of a large payload that nobody else holds, within [`KEPT_MAX`].
+/// Keeps the memory of a large payload that nobody else holds.
 pub(crate) fn give(payload: Bytes) {
-    if payload.len() < LARGE || payload.len() > KEPT_MAX {
-        return;
+    if payload.len() >= LARGE
+        && let Ok(buffer) = payload.try_into_mut()
+    {
+        keep(buffer);
     }
-    let Ok(mut buffer) = payload.try_into_mut() else { return };
+}
+
+/// Keeps a buffer, within [`KEPT_MAX`].
+pub(crate) fn keep(mut buffer: BytesMut) {
     buffer.clear();
     KEPT.with_borrow_mut(|kept| {
         let held: usize = kept.iter().map(BytesMut::capacity).sum();

@@ -196,15 +196,9 @@ impl Receiver {
     /// Puts a part behind those before it. Gives the message where it ends.
     fn assemble(&mut self, fragment: Fragment) -> Option<Message> {
         let Fragment { part, fin } = fragment;
-        if fin && self.partial.is_none() {
-            return Some(part);
-        }
         let max = self.queues.config.limits.max_message_size;
-        let partial = self.partial.get_or_insert_with(|| Partial {
-            message_type: part.message_type(),
-            data: BytesMut::new(),
-        });
-        if (partial.data.len() + part.len()) as u64 > max {
+        let before = self.partial.as_ref().map_or(0, |partial| partial.data.len());
+        if (before + part.len()) as u64 > max {
             let error = ProtocolError::LimitExceeded(Limit::MessageSize(max));
             let reason = longwire_proto::CloseReason::truncated(&error.to_string());
             self.queues.fail(Close::new(CloseCode::MESSAGE_TOO_BIG, reason));
@@ -212,6 +206,13 @@ impl Receiver {
             self.discard();
             return None;
         }
+        if fin && self.partial.is_none() {
+            return Some(part);
+        }
+        let partial = self.partial.get_or_insert_with(|| Partial {
+            message_type: part.message_type(),
+            data: BytesMut::new(),
+        });
         partial.data.extend_from_slice(part.as_bytes());
         if !fin {
             return None;

@@ -45,7 +45,8 @@ impl Sender {
     /// # Cancel safety
     ///
     /// This method is cancel safe: when its future is dropped the message is sent whole, if the
-    /// future had completed, or not at all. The message itself is dropped with the future.
+    /// future had completed, or not at all. The message itself is dropped with the future. A future
+    /// that waits holds its place among those that wait, so poll it or drop it.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         match self.try_send(message) {
             Err(SendError::Full(message) | SendError::FragmentPending(message)) => {

@@ -36,7 +36,7 @@ fn a_slow_application_stops_the_peer_within_a_bound_and_lets_it_go_on() {
             let mut written = 0;
             let mut total = 0;
             // The peer writes for as long as the pipe takes anything.
-            let mut write_all = async |written: &mut usize| {
+            let write_all = async |written: &mut usize| {
                 loop {
                     let count = peer.offer(&frame[*written % frame.len()..]);
                     *written += count;
@@ -67,12 +67,6 @@ fn a_slow_application_stops_the_peer_within_a_bound_and_lets_it_go_on() {
                 write_all(&mut written).await;
             }
         });
-    }
-}
-
-async fn settle_a_little() {
-    for _ in 0..5 {
-        tokio::task::yield_now().await;
     }
 }
 

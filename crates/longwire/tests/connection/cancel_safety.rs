@@ -101,6 +101,26 @@ fn recv_that_was_dropped_in_the_middle_of_a_message_and_then_a_reader() {
 }
 
 #[test]
+fn a_reader_begins_with_what_a_dropped_recv_had_put_together() {
+    run(async {
+        let (mut socket, peer) = server(fragments()).await;
+        for _ in 0..2 {
+            peer.write(masked(false, TEXT, b"one "));
+            peer.write(masked(false, CONTINUATION, b"two "));
+            settle().await;
+            assert!(dropped_after(socket.recv(), 10).await.is_none());
+            peer.write(masked(true, CONTINUATION, b"three"));
+            let mut reader = socket.recv_reader().await.expect("open").expect("open");
+            let mut text = String::new();
+            reader.read_to_string(&mut text).await.expect("open");
+            assert_eq!(text, "one two three");
+        }
+        peer.write(masked(true, TEXT, b"next"));
+        assert_eq!(socket.recv().await.expect("open"), Some("next".into()));
+    });
+}
+
+#[test]
 fn recv_reader_and_chunk() {
     for polls in 1..=20 {
         run(async move {

@@ -103,10 +103,7 @@ fn the_task_rests_after_the_hold_has_expired() {
         peer.write(messages_then_close(1));
         socket.recv().await.expect("open").expect("open");
         assert_eq!(Frames::default().read(&peer).await.opcode, CLOSE);
-        settle().await;
-        let before = peer.seen().polls;
-        settle().await;
-        assert!(peer.seen().polls - before < 10, "the task polls itself without progress");
+        assert_rests(&peer).await;
     });
 }
 
@@ -120,10 +117,7 @@ fn the_task_rests_after_the_application_closed_during_the_hold() {
         let frame = Frames::default().read(&peer).await;
         assert_eq!(frame.payload, close_payload(1001, ""), "the application's code goes out");
         tokio::time::advance(2 * SECOND).await;
-        settle().await;
-        let before = peer.seen().polls;
-        settle().await;
-        assert!(peer.seen().polls - before < 10, "the task polls itself without progress");
+        assert_rests(&peer).await;
     });
 }
 

@@ -77,7 +77,7 @@ fn a_large_message_that_is_still_read_keeps_the_close_waiting() {
             frames.push(&peer.take(1000));
             match frames.next() {
                 Some(frame) if frame.opcode == CLOSE => break frame,
-                Some(frame) => assert_eq!(frame.payload, [7; 20_000]),
+                Some(frame) => assert_eq!(frame.payload, vec![7; 20_000]),
                 None => {}
             }
         };
@@ -142,6 +142,41 @@ fn a_failed_write_ends_a_connection_whose_peer_is_silent() {
         let ended = tokio::time::timeout(60 * SECOND, socket.recv()).await;
         let error = ended.expect("recv() waits for ever").expect_err("not clean");
         assert_eq!(error.io_error().map(std::io::Error::kind), Some(ErrorKind::BrokenPipe));
+    });
+}
+
+#[test]
+fn the_task_rests_in_every_state() {
+    run(async {
+        // Open; with a full inbox; stalled; with a write that failed; half closed and held.
+        for state in 0..6 {
+            let (mut socket, peer) = server(quiet()).await;
+            match state {
+                0 => {}
+                1 => peer.write(masked(true, BINARY, &[0; 1000]).repeat(1000)),
+                2 => {
+                    peer.plan(STALLED);
+                    socket.send(vec![0; 500_000]).await.expect("room");
+                    socket.send(vec![0; 500_000]).await.expect("room");
+                }
+                3 => {
+                    peer.fail_writes(0, None);
+                    socket.send("lost").await.expect("queued");
+                }
+                4 => {
+                    peer.write(masked(true, BINARY, &[1]));
+                    peer.write(masked(true, CLOSE, &[]));
+                    peer.end();
+                    socket.recv().await.expect("open").expect("open");
+                }
+                _ => {
+                    peer.plan(Plan { outbound_max: 3, buffering: true, ..Plan::SMOOTH });
+                    socket.send("flush me").await.expect("room");
+                    dropped_after(socket.close(CloseCode::NORMAL_CLOSURE), 1).await;
+                }
+            }
+            assert_rests(&peer).await;
+        }
     });
 }
 

@@ -230,3 +230,19 @@ fn idleness_is_counted_by_messages_and_not_by_pings() {
         assert_eq!(socket.recv().await.expect("clean"), None);
     });
 }
+
+#[test]
+fn pings_keep_their_interval_where_the_timeout_is_longer() {
+    run(async {
+        let keepalive = Some(Keepalive { interval: 5 * SECOND, timeout: 60 * SECOND });
+        let (socket, peer) = server(config(|config| config.keepalive = keepalive)).await;
+        let start = Instant::now();
+        let mut frames = Frames::default();
+        for number in 1..=10 {
+            let ping = frames.read(&peer).await;
+            assert_eq!((ping.opcode, start.elapsed().as_secs()), (PING, 5 * number));
+            peer.write(masked(true, PONG, &ping.payload));
+        }
+        assert_eq!(socket.closed(), None);
+    });
+}

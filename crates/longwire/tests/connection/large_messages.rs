@@ -44,7 +44,8 @@ fn a_large_message_arrives_whole_whatever_the_pieces() {
                 let (mut socket, peer) = server(quiet()).await;
                 peer.plan(Plan { read_max, hesitant, ..Plan::SMOOTH });
                 for (number, len) in (0_u8..).zip([65_535, 65_536, 131_073, 400_000]) {
-                    let text: Vec<u8> = (0..len).map(|at| b'a' + number + at as u8 % 7).collect();
+                    let text: Vec<u8> =
+                        (0..7).map(|at| b'a' + number + at).cycle().take(len).collect();
                     peer.write(masked(true, TEXT, &text));
                     peer.write(masked(true, PING, &[number]));
                     let message = socket.recv().await.expect("open").expect("open");
@@ -92,7 +93,7 @@ fn close_during_a_large_send_waits_for_its_end() {
         let (mut server, client) = pair(quiet(), 1000).await;
         let (sender, _receiver) = client.split();
         sender.send(vec![8; 1 << 20]).await.expect("room");
-        settle_few().await;
+        settle_a_little().await;
         let closing = tokio::spawn(async move {
             let closed = sender.close(CloseCode::NORMAL_CLOSURE).await;
             let result = sender.send("late").await;
@@ -106,12 +107,6 @@ fn close_during_a_large_send_waits_for_its_end() {
     });
 }
 
-async fn settle_few() {
-    for _ in 0..5 {
-        tokio::task::yield_now().await;
-    }
-}
-
 #[test]
 fn a_reset_in_the_middle_of_a_large_message_gives_back_nothing_of_it() {
     run(async {
@@ -122,5 +117,28 @@ fn a_reset_in_the_middle_of_a_large_message_gives_back_nothing_of_it() {
         peer.reset();
         let error = socket.recv().await.expect_err("reset");
         assert!(error.io_error().is_some());
+    });
+}
+
+#[test]
+fn a_message_does_not_keep_a_buffer_much_larger_than_itself() {
+    run(async {
+        let (mut socket, peer) = server(quiet()).await;
+        for round in 0..3 {
+            for len in [3 << 20, 100_000] {
+                peer.write(masked(true, BINARY, &vec![round; len]));
+                let message = socket.recv().await.expect("open").expect("open");
+                assert_eq!(message.as_bytes(), vec![round; len]);
+                if len > 1 << 20 {
+                    // Sent back, its memory may be used again.
+                    socket.send(message).await.expect("open");
+                    assert_eq!(Frames::default().read(&peer).await.payload.len(), len);
+                    continue;
+                }
+                let own = message.into_bytes().try_into_mut().expect("nobody else holds it");
+                let bound = 2 * len + 64 * 1024;
+                assert!(own.capacity() <= bound, "{} bytes for {len}", own.capacity());
+            }
+        }
     });
 }

@@ -48,13 +48,6 @@ impl Plan {
         Self { read_max: 1, write_max: 1, hesitant: true, vectored: false, ..Self::SMOOTH };
 }
 
-/// A direction of the transport.
-#[derive(Clone, Copy, Debug)]
-enum Way {
-    Read,
-    Write,
-}
-
 /// What goes wrong once some more bytes have passed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {

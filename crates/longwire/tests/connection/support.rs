@@ -12,7 +12,7 @@ use std::{
 
 use longwire::{
     Acceptor, Config, Connect, WebSocket,
-    proto::handshake::{Answer, ServerHandshake},
+    proto::handshake::{Answer, HandshakeLimits, ServerHandshake},
 };
 use tokio::runtime::Builder;
 
@@ -48,15 +48,35 @@ pub(crate) fn guarded(test: impl FnOnce() + Send + 'static) {
         let _done = done;
         test();
     });
-    if waiting.recv_timeout(Duration::from_mins(2)) == Err(mpsc::RecvTimeoutError::Timeout) {
-        panic!("a task spins, and the clock stands still");
-    }
+    let waited = waiting.recv_timeout(Duration::from_mins(2));
+    let spins = waited == Err(mpsc::RecvTimeoutError::Timeout);
+    assert!(!spins, "a task spins, and the clock stands still");
     test.join().unwrap_or_else(|panic| resume_unwind(panic));
 }
 
 /// Lets all other tasks do what they can without the clock.
 pub(crate) async fn settle() {
     for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Fails if the connection's task polls its transport again and again while nothing happens.
+pub(crate) async fn assert_rests(peer: &Peer) {
+    settle().await;
+    let before = peer.seen().polls;
+    for _ in 0..100 {
+        // The runtime looks at its timers.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        settle_a_little().await;
+    }
+    let polls = peer.seen().polls - before;
+    assert!(polls < 10, "the task polls itself without progress: {polls} times in 100 ms");
+}
+
+/// Lets all other tasks have a few turns.
+pub(crate) async fn settle_a_little() {
+    for _ in 0..5 {
         tokio::task::yield_now().await;
     }
 }
@@ -95,7 +115,7 @@ pub(crate) async fn server_with(config: Config, leftover: &[u8]) -> (WebSocket, 
 pub(crate) async fn client(config: Config) -> (WebSocket, Peer) {
     let (pipe, peer) = pipe();
     let answer = async {
-        let mut handshake = ServerHandshake::new(Default::default());
+        let mut handshake = ServerHandshake::new(HandshakeLimits::default());
         loop {
             peer.until(|_, outbound| outbound > 0).await;
             let input = peer.take(usize::MAX);
@@ -168,11 +188,11 @@ pub(crate) fn header(fin: bool, opcode: u8, len: u64, mask: Option<[u8; 4]>) -> 
     match len {
         0..126 => bytes.push(masked | u8::try_from(len).expect("short")),
         126..65536 => {
-            bytes.push(masked | 126);
+            bytes.push(masked | 0x7e);
             bytes.extend(u16::try_from(len).expect("medium").to_be_bytes());
         }
         _ => {
-            bytes.push(masked | 127);
+            bytes.push(masked | 0x7f);
             bytes.extend(len.to_be_bytes());
         }
     }

@@ -3,7 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{
-    Config, Delivery, Limit, Message, MessageType, ProtocolError, Text, buffers, utf8::Utf8Validator,
+    Config, Delivery, Limit, Message, MessageType, ProtocolError, Text, buffers,
+    utf8::Utf8Validator,
 };
 
 /// A message under way. Takes memory as bytes arrive, never by what a header declares.
@@ -100,7 +101,7 @@ impl Assembler {
         }
         self.processed = self.data.len();
         if fin {
-            let whole = std::mem::take(&mut self.data).freeze();
+            let whole = self.take_whole();
             return Ok(Some(self.message(whole)));
         }
         let deliverable = self.data.len() - self.utf8.cut_len();
@@ -119,6 +120,17 @@ impl Assembler {
         };
         self.processed = self.data.len();
         Ok(Some(self.message(part)))
+    }
+
+    /// All that is there. Copied out of a buffer that is much larger, which is kept for others.
+    fn take_whole(&mut self) -> Bytes {
+        let whole = std::mem::take(&mut self.data);
+        if whole.capacity() / 2 <= whole.len().max(buffers::LARGE) {
+            return whole.freeze();
+        }
+        let copy = Bytes::copy_from_slice(&whole);
+        buffers::keep(whole);
+        copy
     }
 
     fn message(&self, payload: Bytes) -> Message {

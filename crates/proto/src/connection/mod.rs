@@ -205,8 +205,9 @@ impl Connection {
         self.ending.peer_fin = true;
         // The reading direction alone has ended: a Close frame that is owed can still go out.
         self.settle(now);
-        let answered = self.state == State::CloseExchanged && !self.send.outgoing.has_remaining();
-        if self.state != State::CloseExchanged && !self.deaf || answered || self.ending.fin_told {
+        // After both Close frames our own end of the transport is still to be said, and before it what
+        // is queued; the next polls do that.
+        if self.state != State::CloseExchanged && !self.deaf || self.ending.fin_told {
             self.finish();
         }
     }

@@ -102,7 +102,6 @@ impl Outgoing {
     fn open_rest(&self) -> &[u8] {
         &self.open[self.open_start..]
     }
-
 }
 
 impl Buf for Outgoing {

@@ -36,7 +36,9 @@ impl Turn {
         if self.read_ended {
             if self.write_failed || self.error.is_some() {
                 self.connection.handle_lost();
-            } else if !self.needs_flush {
+            } else if !(self.needs_flush && self.connection.state() == ClosingState::CloseExchanged)
+            {
+                // Behind our last bytes: the transport may still hold our Close frame.
                 self.connection.handle_eof(self.now);
             }
         } else if self.write_failed && self.inbox_is_full() {

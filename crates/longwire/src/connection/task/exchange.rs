@@ -82,7 +82,8 @@ impl Turn {
 
     /// Whether an exchange may have made something possible.
     pub(super) fn has_work(&self) -> bool {
-        !self.pending.is_empty() || !self.unparsed.is_empty() || !self.is_open()
+        let reads_again = self.skipped && !self.inbox_is_full();
+        reads_again || !self.pending.is_empty() || !self.unparsed.is_empty() || !self.is_open()
     }
 
     /// Whether a write leaves nothing more to do.
@@ -93,7 +94,8 @@ impl Turn {
     /// How many of the things that were taken the transport took in its turn; `None` if no more
     /// than before.
     pub(super) fn flushed(&mut self) -> Option<u64> {
-        if self.needs_flush || self.refused {
+        let ended = self.connection.state() == ClosingState::Closed;
+        if self.needs_flush || self.refused || ended {
             return None;
         }
         if self.pending.is_empty() && self.connection.buffered_amount() == 0 {

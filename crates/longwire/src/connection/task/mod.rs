@@ -88,6 +88,8 @@ struct Turn {
     needs_flush: bool,
     needs_shutdown: bool,
     read_ended: bool,
+    /// Whether the last read was left out, since the inbox was full.
+    skipped: bool,
     write_failed: bool,
     error: Option<io::Error>,
     closed: Option<Box<Closed>>,
@@ -131,6 +133,7 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
             needs_flush: false,
             needs_shutdown: false,
             read_ended: false,
+            skipped: false,
             write_failed: false,
             error: None,
             closed: None,
@@ -219,9 +222,12 @@ impl Turn {
 
     /// Sets the timer, if it has to fire earlier than it would.
     fn arm(&mut self, mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
-        // While the connection is open, and nothing else waits for time, deadlines only move away.
+        // While the connection is open, nothing asks for an earlier time than a keepalive Ping that is
+        // due one interval from now.
         let open = self.is_open() && self.hold.is_none() && self.patience.is_none();
-        if open && self.armed.is_some() {
+        let interval = self.connection.config().keepalive.map(|keepalive| keepalive.interval);
+        let earliest = interval.and_then(|interval| self.now.checked_add(interval));
+        if open && self.armed.is_some_and(|armed| earliest.is_none_or(|it| armed <= it)) {
             return Poll::Pending;
         }
         let times = [self.connection.poll_timeout(), self.hold, self.patience];

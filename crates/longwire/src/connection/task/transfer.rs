@@ -78,6 +78,8 @@ impl Turn {
         let behind = self.needs_flush || self.connection.buffered_amount() > 0;
         if behind && self.pending.is_empty() && self.marks.back().is_none_or(|it| it.0 < self.taken)
         {
+            // Beyond so many the last one moves, and a flush waits a little longer.
+            self.marks.truncate(MARKS_MAX - 1);
             self.marks.push_back((self.taken, self.connection.queued()));
         }
         wrote
@@ -94,7 +96,8 @@ impl Turn {
     /// Reads once. Says whether anything came.
     pub(super) fn read<T: AsyncRead>(&mut self, mut io: Pin<&mut T>, cx: &mut Context<'_>) -> bool {
         let full = !self.unparsed.is_empty() || self.inbox_is_full();
-        if self.read_ended || full && self.connection.is_reading() {
+        self.skipped = full && self.connection.is_reading();
+        if self.read_ended || self.skipped {
             self.connection.handle_reading(false, self.now);
             return false;
         }
@@ -220,6 +223,9 @@ fn poll_write<T: AsyncWrite>(
         result => result,
     }
 }
+
+/// Places among the bytes to write that a flush may wait for.
+const MARKS_MAX: usize = 64;
 
 /// Slices of one vectored write: 16 large messages with their headers.
 const SLICES_MAX: usize = 32;
