@@ -1,4 +1,67 @@
-//! WebSocket client and server on Tokio.
+//! WebSocket client and server on Tokio: strict, cancel safe, bounded, and fast with the plain loop.
+//!
+//! # A client
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut socket = longwire::connect("wss://example.com/feed").await?;
+//! socket.send("hello").await?;
+//! while let Some(message) = socket.recv().await? {
+//!     println!("{}", message.as_text().unwrap_or("(binary)"));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Connect`] has the options: headers, subprotocols, credentials, cookies, redirects, proxies, TLS,
+//! timeouts, a stream of the caller's own.
+//!
+//! # A server
+//!
+//! ```no_run
+//! # async fn run() -> std::io::Result<()> {
+//! let server = longwire::Server::bind("127.0.0.1:9001").await?;
+//! server
+//!     .serve(async |mut socket: longwire::WebSocket| {
+//!         while let Ok(Some(message)) = socket.recv().await {
+//!             if socket.send(message).await.is_err() {
+//!                 break;
+//!             }
+//!         }
+//!     })
+//!     .await
+//! # }
+//! ```
+//!
+//! [`Acceptor`] has the options, and accepts on any byte stream; with features it answers requests
+//! that hyper, tower or axum have read.
+//!
+//! # What a connection does by itself
+//!
+//! Each connection has a task of its own, which owns the transport. It writes all that was sent since
+//! the application's task last yielded in one call, answers Pings, sends keepalive Pings, enforces
+//! every limit and timeout of [`Config`], and finishes the closing handshake, whatever the application
+//! awaits. What a peer sent before it closed, or before it broke the protocol, can still be answered:
+//! the Close frame waits for the application to come back for more, up to one second.
+//!
+//! [`WebSocket`] is a handle: not generic, cancel safe in every method, a `Stream` and a `Sink`; its
+//! [`split`](WebSocket::split) gives a [`Sender`] that can be cloned. A clean end is `Ok(None)`;
+//! any other is an [`Error`], which tells both halves of the closing handshake and whose fault it was.
+//!
+//! # Runtime
+//!
+//! Tokio, either flavour, with its I/O and time drivers enabled.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `tls-native-roots` (default) | `wss:` that trusts the system's certificate authorities |
+//! | `tls-webpki-roots` | `wss:` that trusts Mozilla's list, compiled in |
+//! | `tls` | `wss:` with a configuration of the caller's own; [`Server::tls`] |
+//! | `hyper` | `Acceptor::upgrade`: a request that hyper has read |
+//! | `tower` | `server::UpgradeService` |
+//! | `axum` | the extractor `axum::WebSocketUpgrade` |
 
 #[cfg(feature = "axum")]
 pub mod axum;

@@ -49,7 +49,7 @@ impl Utf8Validator {
     }
 
     /// Bytes at the end of what was pushed that belong to a character not yet complete.
-    pub(crate) fn cut_len(&self) -> usize {
+    pub(crate) fn cut_len(self) -> usize {
         usize::from(self.cut_len)
     }
 }

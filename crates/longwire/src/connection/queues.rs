@@ -48,6 +48,7 @@ pub(crate) struct Meta {
 }
 
 /// What is behind the lock.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) inbox: VecDeque<Inbound>,

@@ -62,6 +62,7 @@ impl<'a> MessageWriter<'a> {
     /// # Cancel safety
     ///
     /// This method completes without waiting.
+    #[allow(clippy::unused_async, reason = "reads like the calls before it, and may wait one day")]
     pub async fn finish(mut self) -> io::Result<()> {
         self.end()
     }

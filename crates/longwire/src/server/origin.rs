@@ -5,7 +5,7 @@ use url::Url;
 
 /// Which web pages may connect.
 ///
-/// Browsers do not apply the same-origin policy to WebSockets, and send cookies with the opening
+/// Browsers do not apply the same-origin policy to `WebSocket`s, and send cookies with the opening
 /// handshake: a server that ignores `Origin` lets any page act as its visitor (cross-site WebSocket
 /// hijacking). So by default a request with an `Origin` is accepted only if that origin's host and
 /// port are those of the request's own `Host`; all else is refused with 403, `null` included.

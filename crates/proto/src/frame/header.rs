@@ -67,7 +67,7 @@ impl FrameHeader {
                 }
                 let Some((len, rest)) = input[2..].split_first_chunk() else { return Ok(None) };
                 let len = u64::from_be_bytes(*len);
-                if len <= u64::from(u16::MAX) {
+                if u16::try_from(len).is_ok() {
                     return Err(ProtocolError::LengthNotMinimal);
                 }
                 (len, rest)
@@ -93,9 +93,9 @@ impl FrameHeader {
             output.extend_from_slice(&[first, masked | len]);
         } else if let Ok(len) = u16::try_from(self.payload_len) {
             let [a, b] = len.to_be_bytes();
-            output.extend_from_slice(&[first, masked | 126, a, b]);
+            output.extend_from_slice(&[first, masked | 0x7E, a, b]);
         } else {
-            output.extend_from_slice(&[first, masked | 127]);
+            output.extend_from_slice(&[first, masked | 0x7F]);
             output.extend_from_slice(&self.payload_len.to_be_bytes());
         }
         if let Some(key) = self.mask {

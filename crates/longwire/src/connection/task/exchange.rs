@@ -104,7 +104,7 @@ impl Turn {
         }
         let written = self.connection.written();
         let passed = self.marks.partition_point(|&(_, end)| end <= written);
-        self.marks.drain(..passed).last().map(|(taken, _)| taken)
+        self.marks.drain(..passed).next_back().map(|(taken, _)| taken)
     }
 
     /// Encodes what was taken from the outbox, but not far ahead of the transport, so that control
@@ -136,15 +136,16 @@ impl Turn {
                         Err(_) => self.refused = true,
                     }
                 }
-                Outbound::Ping(answer) => match self.connection.ping(self.now) {
-                    Some(number) => self.pings.push((number, answer)),
-                    None => {
+                Outbound::Ping(answer) => {
+                    if let Some(number) = self.connection.ping(self.now) {
+                        self.pings.push((number, answer));
+                    } else {
                         let open = self.connection.state() == ClosingState::Open;
                         let error = if open { PingError::TooMany } else { PingError::Closed };
                         // The caller may have gone; then nobody wants to know.
                         drop(answer.send(Err(error)));
                     }
-                },
+                }
                 Outbound::Close(close) => self.connection.close(close, self.now),
                 Outbound::Fail(close) => self.connection.fail(close, self.now),
             }

@@ -40,6 +40,7 @@ pin_project! {
 }
 
 /// All of the task but its transport and its timer.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Turn {
     connection: Connection,
     queues: Arc<Queues>,
