@@ -50,7 +50,7 @@ pub(crate) struct EchoArgs {
     #[arg(long = "subprotocol", value_name = "NAME", value_parser = subprotocol)]
     pub(crate) subprotocols: Vec<Subprotocol>,
     #[allow(clippy::doc_markdown, reason = "it is help: angle brackets would be shown")]
-    /// Site whose pages may connect, such as https://app.example, or * for all; may be repeated.
+    /// Site whose pages may connect, such as `https://app.example`, or `*` for all; may be repeated.
     /// The server's own pages always may
     #[arg(long = "allow-origin", value_name = "ORIGIN", value_parser = origin)]
     pub(crate) allow_origins: Vec<String>,

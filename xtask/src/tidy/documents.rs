@@ -84,7 +84,8 @@ fn anchor(line: &str) -> Option<String> {
 fn is_path_of_ours(tree: &Tree, quoted: &str) -> bool {
     let is_plain = quoted.chars().all(|char| char.is_ascii_alphanumeric() || "._-/".contains(char));
     let Some((first, rest)) = quoted.split_once('/') else {
-        return is_plain && ending(quoted) == "md";
+        // `README.md` and its like; other bare names may be of any folder.
+        return is_plain && quoted.starts_with(char::is_uppercase) && ending(quoted) == "md";
     };
     is_plain && !first.is_empty() && !rest.is_empty() && tree.has(first)
 }
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_path_in_backticks_is_there() {
-        let fine = "`crates/proto`, `crates/proto/src/lib.rs`, `README.md`, `a.md`, `GET /x`, \
+        let fine = "`crates/proto`, `crates/proto/src/lib.rs`, `README.md`, `a.md`, `any.md`, `GET /x`, \
                     `target/x.md/y`, `crates/*/src`, `and/or`";
         assert_eq!(findings(fine), [""; 0]);
         for gone in ["crates/gone", "crates/proto/src/gone.rs", "GONE.md", "docs/b.md"] {

@@ -134,7 +134,7 @@ fn an_older_timer_that_fires_during_the_hold_does_not_end_it() {
         peer.write(messages_then_close(1));
         let message = socket.recv().await.expect("open").expect("open");
         // The application takes 600 ms, in which the old timer fires.
-        tokio::time::sleep(Duration::from_millis(600)).await;
+        pass(Duration::from_millis(600)).await;
         socket.send(message).await.expect("the answer to the Close frame waits for this");
         let mut frames = Frames::default();
         drop(socket);
@@ -245,7 +245,7 @@ fn flush_does_not_call_flushed_what_was_thrown_away() {
         let flush = tokio::spawn(async move { sender.flush().await });
         // The hold expires: the Close frame goes out behind what is encoded by then.
         settle().await;
-        tokio::time::sleep(2 * SECOND).await;
+        pass(2 * SECOND).await;
         let mut frames = Frames::default();
         let mut messages = 0;
         while frames.read(&peer).await.opcode != CLOSE {

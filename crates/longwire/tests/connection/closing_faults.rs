@@ -73,7 +73,7 @@ fn a_large_message_that_is_still_read_keeps_the_close_waiting() {
         // The peer reads 1,000 bytes a second: four times the close timeout in all.
         let mut frames = Frames::default();
         let close = loop {
-            tokio::time::sleep(SECOND).await;
+            pass(SECOND).await;
             frames.push(&peer.take(1000));
             match frames.next() {
                 Some(frame) if frame.opcode == CLOSE => break frame,

@@ -63,7 +63,7 @@ fn a_busy_peer_is_not_pinged() {
     run(async {
         let (mut socket, peer) = server(Config::default()).await;
         for _ in 0..60 {
-            tokio::time::sleep(10 * SECOND).await;
+            pass(10 * SECOND).await;
             peer.write(masked(true, TEXT, b"busy"));
             socket.recv().await.expect("open").expect("open");
         }
@@ -78,7 +78,7 @@ fn a_connection_that_we_do_not_read_is_not_given_up() {
         peer.write(masked(true, BINARY, &[1; 1000]).repeat(1000));
         settle().await;
         assert!(peer.unread() > 0);
-        tokio::time::sleep(3600 * SECOND).await;
+        pass(3600 * SECOND).await;
         assert_eq!(socket.closed(), None, "the silence is ours");
         for _ in 0..1000 {
             socket.recv().await.expect("open").expect("open");
@@ -124,7 +124,7 @@ fn a_peer_that_reads_slowly_and_says_nothing_is_kept() {
         socket.send(vec![0; 300_000]).await.expect("the budget");
         let mut frames = Frames::default();
         let frame = loop {
-            tokio::time::sleep(5 * SECOND).await;
+            pass(5 * SECOND).await;
             frames.push(&peer.take(1000));
             assert_eq!(socket.closed(), None);
             if let Some(frame) = frames.next() {
@@ -199,7 +199,7 @@ impl AsyncWrite for Greedy {
 fn no_keepalive_means_no_ping_and_no_verdict() {
     run(async {
         let (socket, peer) = server(quiet()).await;
-        tokio::time::sleep(80_000 * SECOND).await;
+        pass(80_000 * SECOND).await;
         assert_eq!(socket.closed(), None);
         assert!(peer.take(usize::MAX).is_empty());
     });
@@ -211,7 +211,7 @@ fn idleness_is_counted_by_messages_and_not_by_pings() {
         let (mut socket, peer) =
             server(config(|config| config.idle_timeout = Some(50 * SECOND))).await;
         let start = Instant::now();
-        tokio::time::sleep(30 * SECOND).await;
+        pass(30 * SECOND).await;
         socket.send("counts").await.expect("open");
         let mut frames = Frames::default();
         loop {

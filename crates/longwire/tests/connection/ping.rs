@@ -16,7 +16,7 @@ fn a_ping_gives_the_round_trip_time() {
             loop {
                 let ping = frames.read(&answering).await;
                 assert_eq!(ping.opcode, PING);
-                tokio::time::sleep(Duration::from_millis(250)).await;
+                pass(Duration::from_millis(250)).await;
                 answering.write(masked(true, PONG, &ping.payload));
             }
         });

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
+    thread,
 };
 
 use tokio::{
@@ -153,7 +154,7 @@ impl Inner {
     fn hesitate(&mut self, what: usize, cx: &Context<'_>) -> bool {
         self.seen.polls += 1;
         self.idle_polls += 1;
-        assert!(self.idle_polls < 100_000, "the connection's task polls without an end");
+        assert!(self.idle_polls < IDLE_POLLS_MAX, "the connection's task polls without an end");
         if !self.plan.hesitant {
             return false;
         }
@@ -334,6 +335,14 @@ impl Drop for Pipe {
     }
 }
 
+impl Drop for Peer {
+    /// The panic that stops a task which polls for ever is the task's own; this one is the test's.
+    fn drop(&mut self) {
+        let spun = self.0.lock().idle_polls >= IDLE_POLLS_MAX;
+        assert!(!spun || thread::panicking(), "the connection's task polled without an end");
+    }
+}
+
 impl Peer {
     fn change(&self, change: impl FnOnce(&mut Inner)) {
         let mut inner = self.0.lock();
@@ -428,6 +437,9 @@ impl Peer {
         }
     }
 }
+
+/// Polls without a byte moved after which a task is held to spin.
+const IDLE_POLLS_MAX: u32 = 100_000;
 
 /// What a transport that buffers holds, in bytes: as rustls by default.
 const BUFFER: usize = 64 * 1024;

@@ -195,11 +195,11 @@ fn an_application_that_awaits_something_else_answers_pings() {
         let (socket, peer) = server(longwire::Config::default()).await;
         let mut frames = Frames::default();
         let other = tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_hours(1)).await;
+            pass(Duration::from_hours(1)).await;
             socket
         });
         for number in 0..359_u32 {
-            tokio::time::sleep(Duration::from_secs(10)).await;
+            pass(Duration::from_secs(10)).await;
             peer.write(masked(true, PING, &number.to_be_bytes()));
             let pong = frames.read(&peer).await;
             assert_eq!((pong.opcode, pong.payload), (PONG, number.to_be_bytes().to_vec()));

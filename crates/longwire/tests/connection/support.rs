@@ -54,6 +54,11 @@ pub(crate) fn guarded(test: impl FnOnce() + Send + 'static) {
     test.join().unwrap_or_else(|panic| resume_unwind(panic));
 }
 
+/// Lets virtual time pass: the clock is paused, so this takes none of the real one.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::sleep_until(tokio::time::Instant::now() + time).await;
+}
+
 /// Lets all other tasks do what they can without the clock.
 pub(crate) async fn settle() {
     for _ in 0..200 {
@@ -67,7 +72,7 @@ pub(crate) async fn assert_rests(peer: &Peer) {
     let before = peer.seen().polls;
     for _ in 0..100 {
         // The runtime looks at its timers.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pass(Duration::from_millis(1)).await;
         settle_a_little().await;
     }
     let polls = peer.seen().polls - before;
