@@ -1,6 +1,6 @@
 //! A listener that accepts, limits, and shuts down gracefully.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use longwire_proto::{Close, CloseCode, CloseReason};
 use tokio::{
@@ -41,6 +41,9 @@ pub struct Server {
     max_connections: usize,
     shutdown_timeout: Duration,
 }
+
+/// A client's request, being read.
+type Opening = Pin<Box<dyn Future<Output = Result<Incoming<Transport>, AcceptError>> + Send>>;
 
 impl Server {
     /// Listens on an address; port 0 takes a free one.
@@ -121,15 +124,17 @@ impl Server {
         H: Fn(WebSocket) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        self.serve_incoming_until(stop, move |incoming: Incoming<Transport>| {
+        self.run(stop, move |opening, peer_addr| {
             let handler = handler.clone();
+            // Boxed, so that what a handshake needs goes with it, and does not stay in the connection's
+            // task for its life.
+            let accepted =
+                Box::pin(async move { opening.await?.from_peer(peer_addr).accept().await });
             async move {
-                // Boxed, as the opening below is: what a handshake needs goes with it, and does not
-                // stay in the connection's task for its life.
-                let accepted = Box::pin(incoming.accept()).await;
+                let accepted = accepted.await;
                 match accepted {
                     Ok(socket) => handler(socket).await,
-                    Err(error) => debug!(%error, "a client's request was not accepted"),
+                    Err(error) => debug!(%peer_addr, %error, "a client's request was not accepted"),
                 }
             }
         })
@@ -151,6 +156,25 @@ impl Server {
         H: Fn(Incoming<Transport>) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
+        self.run(stop, move |opening, peer_addr| {
+            let handler = handler.clone();
+            async move {
+                let opened = opening.await;
+                match opened {
+                    Ok(incoming) => handler(incoming.from_peer(peer_addr)).await,
+                    Err(error) => debug!(%peer_addr, %error, "a client's request was refused"),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Accepts until `stop`, runs a task for each connection, and shuts down.
+    async fn run<C, F>(self, stop: impl Future<Output = ()>, connection: C) -> io::Result<Drained>
+    where
+        C: Fn(Opening, SocketAddr) -> F,
+        F: Future<Output = ()> + Send + 'static,
+    {
         let connections = self.acceptor.connections().cloned().unwrap_or_default();
         let places = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
         let mut handlers = JoinSet::new();
@@ -168,14 +192,10 @@ impl Server {
                 }
                 () = &mut stop => break,
             };
-            let opening = Box::pin(self.opening(stream, connections.register()));
-            let handler = handler.clone();
+            let opening = self.opening(stream, connections.register());
+            let connection = connection(Box::pin(opening), peer_addr);
             handlers.spawn(async move {
-                let opened = opening.await;
-                match opened {
-                    Ok(incoming) => handler(incoming.from_peer(peer_addr)).await,
-                    Err(error) => debug!(%peer_addr, %error, "a client's request was refused"),
-                }
+                connection.await;
                 drop(place);
             });
         }
