@@ -1,5 +1,5 @@
 //! Calls and words that must not stand in the code: clocks in sans-IO crates, sleeps in tests,
-//! notes for later.
+//! `unsafe`, notes for later.
 
 use super::tree::{Tree, ending, has_word};
 
@@ -14,6 +14,12 @@ const DRIVER_CALLS: &[(&str, &str)] = &[
     ("rand", "the caller hands in the random bytes"),
     ("getrandom", "the caller hands in the random bytes"),
     ("tokio", "there is no runtime here"),
+];
+
+/// Where `unsafe` may stand, and why.
+const UNSAFE: &[(&str, &str)] = &[
+    ("crates/proto/src/text.rs", "a text's bytes are known to be UTF-8"),
+    ("crates/proto/tests/allocation.rs", "an allocator that counts"),
 ];
 
 const NOTES: &[&str] = &["TODO", "FIXME", "XXX", "todo!", "unimplemented!"];
@@ -49,6 +55,12 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
             {
                 finding(format!("`{call}` in a crate without I/O: {why}"));
             }
+            if has_word(line, "unsafe") && !UNSAFE.iter().any(|(place, _)| *place == path) {
+                finding(
+                    "`unsafe`: find a safe way, or argue for a line in the list of exceptions"
+                        .into(),
+                );
+            }
             if in_tests && has_clock && has_word(line, "sleep(") {
                 finding("a test sleeps: wait for what it waits for, or pause the clock".into());
             }
@@ -67,6 +79,12 @@ mod tests {
 
     fn findings(path: &str, text: &str) -> Vec<String> {
         check(&Tree::of(&[(path, text)]))
+    }
+
+    #[test]
+    fn unsafe_stands_where_it_is_listed_and_nowhere_else() {
+        assert_eq!(findings("crates/proto/src/utf8.rs", "unsafe { x }").len(), 1);
+        assert_eq!(findings("crates/proto/src/text.rs", "unsafe { x }"), Vec::<String>::new());
     }
 
     #[test]

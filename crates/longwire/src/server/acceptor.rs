@@ -221,7 +221,7 @@ impl Acceptor {
 
     /// A place in the list of connections, if there is one.
     pub(super) fn register(&self) -> Option<Registration> {
-        self.settings.connections.as_ref().map(Connections::register)
+        self.settings.connections.as_ref().map(|list| list.register(None))
     }
 
     /// The list of connections that was given.

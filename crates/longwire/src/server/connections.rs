@@ -8,7 +8,11 @@ use std::{
 
 use longwire_proto::Close;
 use slab::Slab;
-use tokio::{sync::Notify, task::AbortHandle, time::timeout};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit},
+    task::AbortHandle,
+    time::timeout,
+};
 use tracing::debug;
 
 use crate::connection::Queues;
@@ -63,6 +67,9 @@ struct Open {
 pub(crate) struct Registration {
     connections: Connections,
     key: usize,
+    /// The server's permit for one connection more: given back when the connection is gone, not when
+    /// its handler is.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What a graceful shutdown came to.
@@ -116,9 +123,9 @@ impl Connections {
     }
 
     /// Takes a place for a connection whose opening handshake begins.
-    pub(super) fn register(&self) -> Registration {
+    pub(super) fn register(&self, permit: Option<OwnedSemaphorePermit>) -> Registration {
         let key = self.list().places.insert(None);
-        Registration { connections: self.clone(), key }
+        Registration { connections: self.clone(), key, _permit: permit }
     }
 
     /// Closes every connection, those still in their opening handshake as soon as they are open, and

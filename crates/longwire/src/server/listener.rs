@@ -176,15 +176,15 @@ impl Server {
         F: Future<Output = ()> + Send + 'static,
     {
         let connections = self.acceptor.connections().cloned().unwrap_or_default();
-        let places = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
+        let permits = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
         let mut handlers = JoinSet::new();
         tokio::pin!(stop);
         loop {
             let accepted = async {
-                let place = places.clone().acquire_owned().await.expect("it is never closed");
-                (self.accept_tcp().await, place)
+                let permit = permits.clone().acquire_owned().await.expect("it is never closed");
+                (self.accept_tcp().await, permit)
             };
-            let ((stream, peer_addr), place) = tokio::select! {
+            let ((stream, peer_addr), permit) = tokio::select! {
                 accepted = accepted => accepted,
                 Some(ended) = handlers.join_next() => {
                     report(ended);
@@ -192,12 +192,8 @@ impl Server {
                 }
                 () = &mut stop => break,
             };
-            let opening = self.opening(stream, connections.register());
-            let connection = connection(Box::pin(opening), peer_addr);
-            handlers.spawn(async move {
-                connection.await;
-                drop(place);
-            });
+            let opening = self.opening(stream, connections.register(Some(permit)));
+            handlers.spawn(connection(Box::pin(opening), peer_addr));
         }
         let limit = self.shutdown_timeout;
         drop(self);
