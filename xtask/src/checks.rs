@@ -45,7 +45,7 @@ fn format() -> Result<()> {
     for workspace in ["bench", "fuzz"] {
         let manifest = root().join(workspace).join("Cargo.toml");
         if manifest.exists() {
-            let mut fmt = cargo(["fmt", "--check", "--manifest-path"]);
+            let mut fmt = cargo(["fmt", "--all", "--check", "--manifest-path"]);
             stream(fmt.arg(manifest))?;
         }
     }
