@@ -69,6 +69,7 @@ fn read(
     let mut output = Vec::new();
     let closed = drain(&mut connection, now, &mut output);
     if closed.is_none() {
+        // not covered: only where the end of input leaves a connection waiting
         connection.handle_lost();
     }
     let closed = closed.or_else(|| drain(&mut connection, now, &mut output));
@@ -126,6 +127,7 @@ fn drain(connection: &mut Connection, now: Instant, output: &mut Vec<u8>) -> Opt
                 assert!(closed.replace(end).is_none(), "Closed is said once");
                 continue;
             }
+            // not covered: a finding
             Some(event) => panic!("{event:?} out of nothing"),
             None => {}
         }
@@ -398,6 +400,7 @@ impl Subject {
                 let mut input = Input::new(&mut piece);
                 while let Some(event) = self.witness.poll_event(&mut input, self.now) {
                     match event {
+                        // not covered: a finding
                         Event::Violation(error) => panic!("we broke the protocol: {error}"),
                         Event::Message(message) => {
                             assert_eq!(Some(message), self.expected.pop_front(), "in order");

@@ -101,6 +101,7 @@ impl WsUri {
         };
         url.set_scheme(scheme).expect("http and ws schemes are interchangeable");
         if matches!(url.host(), None | Some(Host::Domain(""))) {
+            // not covered: the URL parser refuses these hosts itself
             return Err(UriError::Invalid("empty host".to_owned()));
         }
         Ok(Self { url })

@@ -304,6 +304,24 @@ fn memory_is_back_where_it_was_after_bursts_but_for_the_large_buffers_that_a_thr
     }
 }
 
+#[test]
+fn a_message_is_copied_out_of_a_kept_buffer_that_is_much_larger() {
+    for side in SIDES {
+        let mut connection = connection(side, plain(), start());
+        connection.send(support::binary(&vec![3; 1 << 20]), start()).expect("nothing else is queued");
+        write_all(&mut connection);
+        let mut wire = Wire::to(side).binary(&vec![1; 100_000]).to_vec();
+        let mut messages = Vec::new();
+        let heap = measured(|| {
+            for piece in wire.chunks_mut(7777) {
+                poll(&mut connection, piece, |event| messages.push(event));
+            }
+        });
+        assert_eq!(messages.len(), 1);
+        assert!((100_000..110_000).contains(&heap.held), "{heap:?}");
+    }
+}
+
 /// What is left of the last Pong that was read.
 const PONG: isize = 8 + 6;
 

@@ -92,6 +92,7 @@ fn describe(error: &HandshakeError) -> String {
             assert_eq!(refusal.status(), response.status());
             assert_eq!(refusal.body(), response.body());
         }
+        // not covered: a finding
         other => panic!("an answer that refuses is read as {other:?}"),
     }
     format!("{error:?}")

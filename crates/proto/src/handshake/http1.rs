@@ -91,6 +91,7 @@ impl HeadReader {
         let (httparse::Status::Complete(_), Some(method), Some(target), Some(minor)) =
             (status, head.method, head.path, head.version)
         else {
+            // not covered: httparse completes only with all three parts
             return Err(HeadError::Malformed("the request line is not whole"));
         };
         // A fragment would be dropped without a word, and text outside ASCII kept.
@@ -160,6 +161,7 @@ impl From<httparse::Error> for HeadError {
             httparse::Error::NewLine => "a line does not end with CR LF",
             httparse::Error::Status => "the status line is not valid",
             httparse::Error::Token => "the request line is not valid",
+            // not covered: there is a place for each line that was counted
             httparse::Error::TooManyHeaders => "a header line is not valid",
             httparse::Error::Version => return Self::Version,
         })
