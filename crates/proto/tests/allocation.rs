@@ -308,7 +308,9 @@ fn memory_is_back_where_it_was_after_bursts_but_for_the_large_buffers_that_a_thr
 fn a_message_is_copied_out_of_a_kept_buffer_that_is_much_larger() {
     for side in SIDES {
         let mut connection = connection(side, plain(), start());
-        connection.send(support::binary(&vec![3; 1 << 20]), start()).expect("nothing else is queued");
+        connection
+            .send(support::binary(&vec![3; 1 << 20]), start())
+            .expect("nothing else is queued");
         write_all(&mut connection);
         let mut wire = Wire::to(side).binary(&vec![1; 100_000]).to_vec();
         let mut messages = Vec::new();
