@@ -5,7 +5,7 @@ use super::tree::{File, Tree};
 const MAX_SIZE: u64 = 512 * 1024;
 
 /// Folders that exist on somebody's machine, not on everybody's.
-const MACHINE_PATHS: &[&str] = &["/root/", "/work/", "/home/"];
+const MACHINE_PATHS: &[&str] = &["/root/", "/home/"];
 
 /// Registries are used through their clients, which know where they are; the address in a file
 /// breaks behind a mirror.
