@@ -4,9 +4,10 @@ mod raw;
 
 use std::{
     convert::Infallible,
-    future::Future,
+    future::{Future, poll_fn},
     net::SocketAddr,
     sync::{Arc, Mutex},
+    task::Poll,
     time::Duration,
 };
 
@@ -396,4 +397,41 @@ async fn a_tracked_connection_whose_client_does_not_answer_is_dropped_at_the_lim
     assert_eq!((drained.ended, drained.aborted), (0, 1));
     assert_eq!(silent.close_code().await, 1001);
     assert!(!silent.ended().await);
+}
+
+#[tokio::test]
+async fn an_upgrade_dropped_after_any_poll_closes_the_connection() {
+    for polls in 0..100 {
+        let (completed, mut completion) = mpsc::unbounded_channel();
+        let address = serve(move |mut request, _| {
+            let accepted = Acceptor::new().upgrade(&mut request);
+            let (response, upgrade) = accepted.expect("a valid request");
+            let completed = completed.clone();
+            tokio::spawn(async move {
+                let mut upgrade = std::pin::pin!(upgrade);
+                for _ in 0..polls {
+                    let polled = poll_fn(|cx| Poll::Ready(upgrade.as_mut().poll(cx))).await;
+                    if let Poll::Ready(socket) = polled {
+                        completed.send(socket.is_ok()).expect("the test waits");
+                        return;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            });
+            async move { response.map(|()| Full::default()) }
+        })
+        .await;
+        // The socket is dropped as soon as it is there: a client that answers sees a clean end, one
+        // that was dropped before an end without a Close frame.
+        let ended = match soon(longwire::connect(&format!("ws://{address}/"))).await {
+            Ok(mut socket) => soon(socket.recv()).await.map(|message| assert_eq!(message, None)),
+            Err(_) => continue,
+        };
+        if completion.try_recv() == Ok(true) {
+            assert!(ended.is_ok(), "{ended:?}");
+            return;
+        }
+        assert!(ended.is_err(), "dropped after {polls} polls");
+    }
+    panic!("the upgrade never completes");
 }
