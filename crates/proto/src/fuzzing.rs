@@ -69,8 +69,7 @@ fn read(
     let mut output = Vec::new();
     let closed = drain(&mut connection, now, &mut output);
     if closed.is_none() {
-        // not covered: only where the end of input leaves a connection waiting
-        connection.handle_lost();
+        connection.handle_lost(); // not covered: the end of input ends every connection so far
     }
     let closed = closed.or_else(|| drain(&mut connection, now, &mut output));
     events.push(Event::Closed(closed.expect("the transport is gone")));
