@@ -38,8 +38,9 @@ impl Default for Config {
     }
 }
 
-/// What one peer may cost (§10.4). A declared length reserves nothing: memory is taken as bytes
-/// arrive, at most twice what arrived and 64 KiB.
+/// What one peer may cost (§10.4). Memory is taken as bytes arrive, at most twice what arrived and
+/// 64 KiB, however much is declared. A message beyond 64 KiB may borrow one of the few large buffers
+/// that its thread keeps, 4 MiB in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
