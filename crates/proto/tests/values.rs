@@ -142,6 +142,19 @@ fn an_end_says_who_closed_first_and_why() {
     let violation = end(&|connection| feed(connection, vec![0x82, 0x00]));
     assert!(violation.to_string().contains("unmasked frame from a client"), "{violation}");
 
+    let mut strict = Config::default();
+    strict.limits.max_frame_size = 4;
+    let mut connection = Connection::server(Arc::new(strict), now);
+    feed(&mut connection, vec![0x82, 0x85, 0, 0, 0, 0]);
+    connection.handle_lost();
+    let event = connection.poll_event(&mut Input::new(&mut []), now);
+    assert!(
+        matches!(&event, Some(Event::Closed(closed)) if closed.to_string().starts_with(
+            "the peer sent more than is allowed here: frame of more than 4 bytes; sent 1009"
+        )),
+        "{event:?}"
+    );
+
     let timed_out = end(&|connection| {
         connection.close(Close::EMPTY, now);
         let deadline = connection.poll_timeout().expect("the close timeout runs");

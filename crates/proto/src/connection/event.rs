@@ -68,6 +68,9 @@ impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             Cause::Clean => {}
+            Cause::Violation(ProtocolError::LimitExceeded(limit)) => {
+                write!(f, "the peer sent more than is allowed here: {limit}; ")?;
+            }
             Cause::Violation(error) => write!(f, "the peer broke the protocol: {error}; ")?,
             Cause::Failed => f.write_str("this end failed the connection; ")?,
             Cause::Lost => {
