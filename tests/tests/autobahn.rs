@@ -15,7 +15,7 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 fn server_role_is_strict() -> Result<()> {
     let suite = suite()?;
     let mut echo = Command::new(binaries::longwire()?);
-    echo.args(["echo", "--listen", "127.0.0.1:0"]);
+    echo.args(["echo", "--listen", "127.0.0.1:0", "--deflate", "takeover"]);
     let server = Process::start(echo)?;
     let url = server
         .wait_for_line(START_LIMIT, |line| Some(line.strip_prefix("listening on ")?.to_owned()))?;

@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Parser, Subcommand};
-use longwire::{Config, Limits, Subprotocol, proto::handshake::InvalidSubprotocol};
+use clap::{Parser, Subcommand, ValueEnum};
+use longwire::{Config, Deflate, Limits, Subprotocol, proto::handshake::InvalidSubprotocol};
 
 /// WebSocket echo server and client (RFC 6455).
 #[derive(Debug, Parser)]
@@ -54,7 +54,10 @@ pub(crate) struct EchoArgs {
     /// The server's own pages always may
     #[arg(long = "allow-origin", value_name = "ORIGIN", value_parser = origin)]
     pub(crate) allow_origins: Vec<String>,
-    /// Largest message to receive, in bytes; a larger one fails the connection with 1009
+    /// Compression (permessage-deflate) to agree to; takeover lets messages refer to those before
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub(crate) deflate: DeflateMode,
+    /// Largest message to receive, in bytes after decompression; a larger one fails the connection with 1009
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().max_message_size)]
     pub(crate) max_message_size: u64,
 }
@@ -120,7 +123,10 @@ pub(crate) struct ConnectArgs {
     /// Seconds for connecting, and again for the opening handshake
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) timeout: Duration,
-    /// Largest message to receive, in bytes; a larger one fails the connection with 1009
+    /// Compression (permessage-deflate) to offer; takeover lets messages refer to those before
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub(crate) deflate: DeflateMode,
+    /// Largest message to receive, in bytes after decompression; a larger one fails the connection with 1009
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().max_message_size)]
     pub(crate) max_message_size: u64,
 }
@@ -145,9 +151,23 @@ The events of --json are open, message, ping, close and error; with it stderr ha
 SIGINT and SIGTERM close the connection with 1001; a second one ends the program at once.
 Exit codes: 0 closed cleanly, with whatever code; 1 failed (stderr says why); 2 wrong usage.";
 
-/// The default settings, but for the largest message, which may come in one frame.
-pub(crate) fn config(max_message_size: u64) -> Config {
+/// permessage-deflate (RFC 7692), and whether messages may refer to those before them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeflateMode {
+    #[default]
+    Off,
+    NoTakeover,
+    Takeover,
+}
+
+/// The default settings, but for compression and the largest message, which may come in one frame.
+pub(crate) fn config(max_message_size: u64, deflate: DeflateMode) -> Config {
     let mut config = Config::default();
+    config.deflate = match deflate {
+        DeflateMode::Off => None,
+        DeflateMode::NoTakeover => Some(Deflate::no_context_takeover()),
+        DeflateMode::Takeover => Some(Deflate::context_takeover()),
+    };
     config.limits.max_message_size = max_message_size;
     config.limits.max_frame_size = max_message_size;
     config

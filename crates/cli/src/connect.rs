@@ -95,7 +95,7 @@ fn plan(args: &ConnectArgs) -> Result<Connect, Failure> {
         .redirects(args.redirects.into())
         .connect_timeout(args.timeout)
         .handshake_timeout(args.timeout)
-        .config(args::config(args.max_message_size));
+        .config(args::config(args.max_message_size, args.deflate));
     for field in &args.headers {
         // The value may be secret, so it is not shown.
         let (name, value) = field
@@ -132,8 +132,15 @@ fn opened(args: &ConnectArgs, socket: &WebSocket) -> Opened {
         url: WsUri::parse(&args.url).map_or_else(|_| String::new(), |url| url.to_string()),
         peer: socket.peer_addr(),
         subprotocol: socket.subprotocol().map(str::to_owned),
-        extensions: socket.extensions().iter().map(ToString::to_string).collect(),
+        extensions: extensions(socket),
     }
+}
+
+/// The extensions in use, as a header has them.
+fn extensions(socket: &WebSocket) -> Vec<String> {
+    let deflate = socket.deflate().map(|agreed| agreed.to_string());
+    let others = socket.extensions().iter().map(ToString::to_string);
+    deflate.into_iter().chain(others).collect()
 }
 
 /// Sends and receives until the connection is over.

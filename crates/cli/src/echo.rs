@@ -53,7 +53,7 @@ async fn serve(args: &EchoArgs) -> Result<(), Failure> {
     }
     let server = server.acceptor(
         Acceptor::new()
-            .config(args::config(args.max_message_size))
+            .config(args::config(args.max_message_size, args.deflate))
             .subprotocols(args.subprotocols.iter().cloned())
             .origins(origins(args)),
     );

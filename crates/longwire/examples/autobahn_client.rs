@@ -8,7 +8,7 @@
 
 use std::{env, error::Error, process::ExitCode};
 
-use longwire::{Config, Connect, WebSocket};
+use longwire::{Config, Connect, Deflate, WebSocket};
 
 /// The suite's name for this client in its report.
 const AGENT: &str = "longwire";
@@ -55,5 +55,7 @@ async fn open(url: &str) -> Result<WebSocket, Box<dyn Error>> {
     config.limits.max_message_size = 64 << 20;
     config.limits.max_frame_size = 64 << 20;
     config.limits.max_fragments = 1 << 20;
+    // Categories 12 and 13 are on compression.
+    config.deflate = Some(Deflate::context_takeover());
     Ok(Connect::new(url).no_proxy().config(config).await?)
 }

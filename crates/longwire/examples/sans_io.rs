@@ -148,7 +148,7 @@ impl Socket {
     fn send(&mut self, mut message: Message) -> Result<(), SendError> {
         loop {
             match self.connection.send(message, Instant::now()) {
-                Err(SendError::Full(back)) => message = back,
+                Err(SendError::Full(back)) => message = back.into_message(),
                 result => return result,
             }
             while let Some(transmit) = self.connection.poll_transmit() {

@@ -74,8 +74,9 @@ pub mod tls;
 
 pub use longwire_proto as proto;
 pub use longwire_proto::{
-    Cause, Close, CloseCode, CloseReason, Closed, Config, Delivery, Extension, Keepalive, Limits,
-    Message, MessageType, ProtocolError, SendError, Subprotocol, Text,
+    Cause, Close, CloseCode, CloseReason, Closed, CompressionLevel, Config, Deflate, DeflateParams,
+    Delivery, Extension, Keepalive, Limits, Message, MessageType, Prepared, ProtocolError,
+    SendError, Sendable, Subprotocol, Text, WindowBits,
 };
 
 pub use self::{

@@ -2,6 +2,8 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
+use crate::Deflate;
+
 /// Settings of a connection. [`Config::default`] suits a server that talks to strangers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -23,6 +25,10 @@ pub struct Config {
     /// fragments, between which control frames may pass. Fragments that the caller cuts stay as they
     /// are. Default: `None`, one frame a message.
     pub fragment_size: Option<NonZeroUsize>,
+    /// permessage-deflate (RFC 7692): offered by a client, agreed to by a server. Default: `None`,
+    /// no compression, since it costs more time than all the rest of a connection, and is a danger
+    /// to secrets: see [`Deflate`].
+    pub deflate: Option<Deflate>,
 }
 
 impl Default for Config {
@@ -34,6 +40,7 @@ impl Default for Config {
             idle_timeout: None,
             delivery: Delivery::Messages,
             fragment_size: None,
+            deflate: None,
         }
     }
 }
@@ -46,7 +53,7 @@ impl Default for Config {
 pub struct Limits {
     /// Bytes of one frame's payload, as on the wire. Default: 16 MiB. Beyond it: 1009.
     pub max_frame_size: u64,
-    /// Bytes of one message. Default: 16 MiB. Beyond it: 1009.
+    /// Bytes of one message, after decompression. Default: 16 MiB. Beyond it: 1009.
     pub max_message_size: u64,
     /// Frames of one message, empty ones included. Default: 131,072. Beyond it: 1009.
     pub max_fragments: u32,

@@ -4,7 +4,7 @@
 
 use std::{error::Error, fmt};
 
-use crate::{CloseCode, Message};
+use crate::{CloseCode, Message, Sendable};
 
 /// What the peer did wrong: one variant a violation.
 ///
@@ -29,6 +29,8 @@ pub enum ProtocolError {
     ControlFrameFragmented,
     /// A control frame with more than 125 bytes of payload (§5.5).
     ControlFrameTooLong,
+    /// A compressed message whose data is not DEFLATE, or is cut (RFC 7692 §7.2.2).
+    DeflateInvalid,
     /// The server masked a frame (§5.1).
     FrameMasked,
     /// The client did not mask a frame (§5.1).
@@ -57,7 +59,10 @@ impl ProtocolError {
     /// The status code that the Close frame for this violation carries (§7.4.1).
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::TextNotUtf8 | Self::CloseReasonNotUtf8 => CloseCode::INVALID_FRAME_PAYLOAD_DATA,
+            // RFC 7692 names no code; the data is not consistent with the type of the message.
+            Self::TextNotUtf8 | Self::CloseReasonNotUtf8 | Self::DeflateInvalid => {
+                CloseCode::INVALID_FRAME_PAYLOAD_DATA
+            }
             Self::LimitExceeded(_) => CloseCode::MESSAGE_TOO_BIG,
             _ => CloseCode::PROTOCOL_ERROR,
         }
@@ -82,6 +87,7 @@ impl fmt::Display for ProtocolError {
             Self::ControlFrameTooLong => {
                 f.write_str("control frame with more than 125 bytes of payload")
             }
+            Self::DeflateInvalid => f.write_str("compressed data is corrupt"),
             Self::FrameMasked => f.write_str("masked frame from a server"),
             Self::FrameUnmasked => f.write_str("unmasked frame from a client"),
             Self::LengthNotMinimal => f.write_str("payload length not in its shortest form"),
@@ -108,6 +114,8 @@ pub enum Limit {
     MessageSize(u64),
     /// [`Limits::max_fragments`](crate::Limits::max_fragments), in frames.
     Fragments(u32),
+    /// [`Deflate::max_ratio`](crate::Deflate::max_ratio).
+    InflationRatio(u32),
 }
 
 impl fmt::Display for Limit {
@@ -116,6 +124,9 @@ impl fmt::Display for Limit {
             Self::FrameSize(max) => write!(f, "frame of more than {max} bytes"),
             Self::MessageSize(max) => write!(f, "message of more than {max} bytes"),
             Self::Fragments(max) => write!(f, "message of more than {max} fragments"),
+            Self::InflationRatio(max) => {
+                write!(f, "compressed message that grows to more than {max} times its size")
+            }
         }
     }
 }
@@ -125,20 +136,25 @@ impl fmt::Display for Limit {
 #[non_exhaustive]
 pub enum SendError {
     /// A Close frame was sent, or the connection is gone: nothing may follow (§5.5.1).
-    Closed(Message),
+    Closed(Sendable),
     /// [`Limits::max_buffered_amount`](crate::Limits::max_buffered_amount) bytes wait to be sent, or
     /// the rest of a message longer than [`Config::fragment_size`](crate::Config::fragment_size).
     /// Send the message again once the peer has taken some.
-    Full(Message),
+    Full(Sendable),
     /// A fragmented message is under way (§5.4). Finish it first.
-    FragmentPending(Message),
+    FragmentPending(Sendable),
 }
 
 impl SendError {
     /// The message that was not sent.
     pub fn into_message(self) -> Message {
+        self.into_sendable().into_message()
+    }
+
+    /// What was not sent, as it was given.
+    pub fn into_sendable(self) -> Sendable {
         match self {
-            Self::Closed(message) | Self::Full(message) | Self::FragmentPending(message) => message,
+            Self::Closed(it) | Self::Full(it) | Self::FragmentPending(it) => it,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The WebSocket protocol (RFC 6455) without I/O.
+//! The WebSocket protocol (RFC 6455), with compression (RFC 7692), without I/O.
 //!
 //! Two state machines: the opening handshake in [`handshake`], and [`Connection`] for all that comes
 //! after it. Neither has a socket, a clock or randomness of its own: bytes, instants and masking keys
@@ -55,7 +55,7 @@
 //! let mut server = Connection::server(Arc::new(Config::default()), now);
 //! let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
 //!
-//! client.send("Hello".into(), now)?;
+//! client.send("Hello", now)?;
 //! client.close(CloseCode::NORMAL_CLOSURE.into(), now);
 //! turn(&mut client, &mut [], &mut to_server);
 //!
@@ -89,6 +89,7 @@ mod frame;
 pub mod fuzzing;
 pub mod handshake;
 mod message;
+mod prepared;
 mod side;
 mod text;
 mod uri;
@@ -98,13 +99,17 @@ pub use self::{
     config::{Config, Delivery, Keepalive, Limits},
     connection::{Cause, Closed, Connection, Event, Input, State, Timer, Transmit},
     error::{Limit, ProtocolError, SendError},
-    extension::{Extension, InvalidExtension},
+    extension::{
+        Extension, InvalidExtension,
+        deflate::{CompressionLevel, Deflate, DeflateParams, InvalidDeflate, WindowBits},
+    },
     frame::{
         Close, CloseCode, CloseReason, ControlPayload, ControlPayloadTooLong, FrameHeader,
         InvalidCloseReason, MaskingKey, MaskingKeys, Opcode,
     },
     handshake::{Agreement, Subprotocol},
-    message::{Fragment, Message, MessageType},
+    message::{Fragment, Message, MessageType, Sendable},
+    prepared::Prepared,
     side::Side,
     text::Text,
     uri::{UriError, WsUri},

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::Text;
+use crate::{Prepared, Text};
 
 /// A WebSocket message: the payload of one or more frames, put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,12 @@ impl Message {
         }
     }
 
+    /// This message, to be sent as it is, although compression is agreed on (RFC 7692 §6): for
+    /// secrets beside text that others can choose, and for what is compressed already.
+    pub fn uncompressed(self) -> Sendable {
+        Sendable::Uncompressed(self)
+    }
+
     /// Bytes of payload.
     pub fn len(&self) -> usize {
         self.as_bytes().len()
@@ -80,6 +86,71 @@ macro_rules! message_from {
 
 message_from!(Text => Text, String => Text, &str => Text, Bytes => Binary, Vec<u8> => Binary,
     &'static [u8] => Binary);
+
+/// What can be sent: a message, compressed where that is agreed on and worth it; one that is not to
+/// be compressed; or one that was encoded before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sendable {
+    /// A message.
+    Message(Message),
+    /// A message that goes out as it is: [`Message::uncompressed`].
+    Uncompressed(Message),
+    /// A message for many receivers.
+    Prepared(Prepared),
+}
+
+impl Sendable {
+    /// The message.
+    pub fn message(&self) -> &Message {
+        match self {
+            Self::Message(message) | Self::Uncompressed(message) => message,
+            Self::Prepared(prepared) => prepared.message(),
+        }
+    }
+
+    /// The message, without a copy.
+    pub fn into_message(self) -> Message {
+        match self {
+            Self::Message(message) | Self::Uncompressed(message) => message,
+            Self::Prepared(prepared) => prepared.message().clone(),
+        }
+    }
+
+    /// Bytes of payload, before compression.
+    pub fn len(&self) -> usize {
+        self.message().len()
+    }
+
+    /// Whether the payload is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T: Into<Message>> From<T> for Sendable {
+    fn from(message: T) -> Self {
+        Self::Message(message.into())
+    }
+}
+
+impl From<Prepared> for Sendable {
+    fn from(prepared: Prepared) -> Self {
+        Self::Prepared(prepared)
+    }
+}
+
+impl From<&Prepared> for Sendable {
+    fn from(prepared: &Prepared) -> Self {
+        Self::Prepared(prepared.clone())
+    }
+}
+
+impl PartialEq<Message> for Sendable {
+    fn eq(&self, other: &Message) -> bool {
+        self.message() == other
+    }
+}
 
 /// Whether a message is text or binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -29,7 +29,8 @@ impl Text {
         debug_assert!(std::str::from_utf8(&self.0).is_ok());
         // SAFETY: the field is valid UTF-8. It is written by `new`, `from_static` and the `From`
         // impls, which start from a `str`; by `TryFrom`, which checks; and by `from_validated`,
-        // whose bytes `Utf8Validator` checked as they arrived. `Bytes` is immutable.
+        // whose bytes `Utf8Validator` checked as they arrived, or `Prepared` copied from a `Text`.
+        // `Bytes` is immutable.
         unsafe { std::str::from_utf8_unchecked(&self.0) }
     }
 
@@ -38,7 +39,8 @@ impl Text {
         self.0
     }
 
-    /// Bytes that [`Utf8Validator`](crate::utf8::Utf8Validator) accepted, to their end.
+    /// Bytes that [`Utf8Validator`](crate::utf8::Utf8Validator) accepted, to their end, or that are
+    /// the bytes of another text.
     pub(crate) fn from_validated(bytes: Bytes) -> Self {
         debug_assert!(std::str::from_utf8(&bytes).is_ok());
         Self(bytes)

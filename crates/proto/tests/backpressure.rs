@@ -28,10 +28,10 @@ fn the_budget_is_exact() {
         assert_eq!(end.connection.buffered_amount(), header + 40);
         let left = 100 - header - 40;
         let over = binary(&vec![2; left + 1]);
-        assert_eq!(end.connection.send(over.clone(), end.now), Err(SendError::Full(over)));
+        assert_eq!(end.connection.send(over.clone(), end.now), Err(SendError::Full(over.into())));
         end.connection.send(binary(&vec![3; left]), end.now).expect("to the last byte");
         let one = binary(&[4]);
-        assert_eq!(end.connection.send(one.clone(), end.now), Err(SendError::Full(one)));
+        assert_eq!(end.connection.send(one.clone(), end.now), Err(SendError::Full(one.into())));
         assert_eq!(end.connection.buffered_amount(), 2 * header + 40 + left);
     }
 }
@@ -43,7 +43,7 @@ fn a_message_larger_than_the_budget_is_taken_when_nothing_else_is_queued() {
         end.connection.send(binary(&[1; 1000]), end.now).expect("alone");
         assert_eq!(
             end.connection.send(text(""), end.now),
-            Err(SendError::Full(text(""))),
+            Err(SendError::Full(text("").into())),
             "an empty one behind it costs a header all the same"
         );
         end.room = usize::MAX;
@@ -83,7 +83,7 @@ fn fragments_wait_for_the_budget_too_and_go_on_where_they_were() {
         let second = part(binary(&[2; 60]), true);
         assert_eq!(
             end.connection.send_fragment(second.clone(), end.now),
-            Err(SendError::Full(second.part.clone()))
+            Err(SendError::Full(second.part.clone().into()))
         );
         end.room = usize::MAX;
         end.pump();
@@ -116,7 +116,10 @@ fn closed_is_said_before_full() {
         end.connection.send(binary(&[1; 100]), end.now).expect("alone");
         end.connection.close(support::close(1000, ""), end.now);
         let message = text("late");
-        assert_eq!(end.connection.send(message.clone(), end.now), Err(SendError::Closed(message)));
+        assert_eq!(
+            end.connection.send(message.clone(), end.now),
+            Err(SendError::Closed(message.into()))
+        );
     }
 }
 

@@ -102,11 +102,14 @@ fn what_is_queued_goes_out_before_our_close_and_nothing_after_it() {
         let mut end = End::new(side, plain());
         end.connection.send(text("last words"), end.now).expect("open");
         end.connection.close(close(1000, ""), end.now);
-        assert_eq!(end.connection.send(text("no"), end.now), Err(SendError::Closed(text("no"))));
+        assert_eq!(
+            end.connection.send(text("no"), end.now),
+            Err(SendError::Closed(text("no").into()))
+        );
         let fragment = part(text("no"), true);
         assert_eq!(
             end.connection.send_fragment(fragment, end.now),
-            Err(SendError::Closed(text("no")))
+            Err(SendError::Closed(text("no").into()))
         );
         end.receive(&Wire::to(side).ping(b"no Pong after Close"));
         assert_eq!(end.frames(), [Frame::new(FIN | TEXT, b"last words"), Frame::close(1000, "")]);
@@ -308,7 +311,7 @@ fn everything_after_closed_is_harmless() {
         let sent = end.sent.len();
         let now = end.now;
         let connection = &mut end.connection;
-        assert_eq!(connection.send(text("no"), now), Err(SendError::Closed(text("no"))));
+        assert_eq!(connection.send(text("no"), now), Err(SendError::Closed(text("no").into())));
         assert_eq!(connection.ping(now), None);
         connection.close(close(1000, ""), now);
         connection.fail(close(1011, ""), now);

@@ -153,11 +153,11 @@ fn nothing_but_control_frames_passes_between_the_callers_fragments() {
         end.connection.send_fragment(part(text("a"), false), now).expect("open");
         assert_eq!(
             end.connection.send(binary(b"whole"), now),
-            Err(SendError::FragmentPending(binary(b"whole")))
+            Err(SendError::FragmentPending(binary(b"whole").into()))
         );
         assert_eq!(
             end.connection.send_fragment(part(binary(b"other"), true), now),
-            Err(SendError::FragmentPending(binary(b"other")))
+            Err(SendError::FragmentPending(binary(b"other").into()))
         );
         assert_eq!(end.connection.ping(now), Some(0));
         end.receive(&Wire::to(side).ping(b"?"));
@@ -177,7 +177,7 @@ fn a_close_frame_may_cut_the_callers_fragments_and_none_follows() {
         end.connection.close(support::close(1000, ""), end.now);
         assert_eq!(
             end.connection.send_fragment(part(text("b"), true), end.now),
-            Err(SendError::Closed(text("b")))
+            Err(SendError::Closed(text("b").into()))
         );
         end.pump();
         assert_eq!(end.frames(), [Frame::new(TEXT, b"a"), Frame::close(1000, "")]);

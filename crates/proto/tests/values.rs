@@ -184,9 +184,9 @@ fn a_connection_tells_where_it_stands() {
 fn a_message_that_is_not_sent_comes_back_with_the_cure() {
     let message = || Message::text("a");
     for (error, cure) in [
-        (SendError::Closed(message()), "the message was not sent"),
-        (SendError::Full(message()), "send again"),
-        (SendError::FragmentPending(message()), "send its last fragment first"),
+        (SendError::Closed(message().into()), "the message was not sent"),
+        (SendError::Full(message().into()), "send again"),
+        (SendError::FragmentPending(message().into()), "send its last fragment first"),
     ] {
         assert!(error.to_string().contains(cure), "{error}");
         assert_eq!(error.into_message(), message());

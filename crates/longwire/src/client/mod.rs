@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use longwire_proto::handshake::HandshakeLimits;
+use longwire_proto::handshake::{ClientRequest, HandshakeLimits};
 use longwire_proto::{Config, UriError, WsUri};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -217,10 +217,16 @@ impl Connect {
         self
     }
 
-    /// Settings of the open connection.
+    /// Settings of the open connection; [`Config::deflate`] is what is offered. Default:
+    /// [`Config::default`].
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
+    }
+
+    /// The request to send, checked.
+    fn request(&self, uri: &WsUri) -> Result<ClientRequest, RequestError> {
+        self.request.for_uri(uri, self.config.deflate.map(|deflate| deflate.params))
     }
 
     /// Does the opening handshake over the caller's own stream instead of dialling: a Unix socket, a tunnel,

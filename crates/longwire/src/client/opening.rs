@@ -50,7 +50,7 @@ pub(super) async fn dial_and_open<N: Network>(
     network: &N,
 ) -> Result<Opened<Stream<N::Io>>, ConnectError> {
     let mut uri = connect.uri.clone().map_err(ConnectError::Url)?;
-    let mut request = connect.request.for_uri(&uri).map_err(ConnectError::Request)?;
+    let mut request = connect.request(&uri).map_err(ConnectError::Request)?;
     let mut trail = Trail::new(&uri, connect.redirects);
     loop {
         // Before dialling, so that a mistake in the request costs no connection.
@@ -80,7 +80,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let uri = connect.uri.clone().map_err(ConnectError::Url)?;
-    let request = connect.request.for_uri(&uri).map_err(ConnectError::Request)?;
+    let request = connect.request(&uri).map_err(ConnectError::Request)?;
     let handshake = begin(connect, request)?;
     match answer(connect, &mut io, handshake, &uri).await? {
         Answer::Accepted { response, agreement, leftover } => {

@@ -3,8 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use longwire_proto::WsUri;
 use longwire_proto::handshake::{ClientRequest, Subprotocol};
+use longwire_proto::{DeflateParams, WsUri};
 
 use super::error::RequestError;
 
@@ -118,7 +118,11 @@ impl Request {
     }
 
     /// The checked request, with the URL's credentials unless others were given.
-    pub(super) fn for_uri(&self, uri: &WsUri) -> Result<ClientRequest, RequestError> {
+    pub(super) fn for_uri(
+        &self,
+        uri: &WsUri,
+        deflate: Option<DeflateParams>,
+    ) -> Result<ClientRequest, RequestError> {
         let mut complete = self.clone();
         if let Some((user, password)) = uri.credentials()
             && !complete.headers.contains_key(header::AUTHORIZATION)
@@ -132,6 +136,7 @@ impl Request {
         request.origin = complete.origin;
         request.subprotocols = complete.subprotocols;
         request.require_subprotocol = complete.require_subprotocol;
+        request.deflate = deflate;
         request.headers = complete.headers;
         Ok(request)
     }

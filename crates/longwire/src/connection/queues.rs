@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::Response;
-use longwire_proto::{Close, Config, Fragment, Message, SendError, handshake::Agreement};
+use longwire_proto::{Close, Config, Fragment, Message, SendError, Sendable, handshake::Agreement};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
@@ -111,8 +111,11 @@ impl Inbound {
 /// From the application to the task.
 #[derive(Debug)]
 pub(super) enum Outbound {
-    Message(Message),
-    Fragment(Fragment),
+    Message(Sendable),
+    Fragment {
+        fragment: Fragment,
+        compress: bool,
+    },
     Ping(oneshot::Sender<Result<Duration, PingError>>),
     Close(Close),
     /// Fail the connection: what is queued before this still goes out.
@@ -136,7 +139,7 @@ impl Outbound {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Message(message) => message.len(),
-            Self::Fragment(fragment) => fragment.part.len(),
+            Self::Fragment { fragment, .. } => fragment.part.len(),
             Self::Ping(_) | Self::Close(_) | Self::Fail(_) => 0,
         }
     }
@@ -211,7 +214,7 @@ impl Queues {
     pub(super) fn push(&self, outbound: Outbound, by: By) -> Result<(), SendError> {
         let mut state = self.lock();
         let size = outbound.len();
-        let refuse: Option<fn(Message) -> SendError> = if state.closing || state.end.is_some() {
+        let refuse: Option<fn(Sendable) -> SendError> = if state.closing || state.end.is_some() {
             Some(SendError::Closed)
         } else if state.writing && by != By::Writer {
             Some(SendError::FragmentPending)
@@ -224,11 +227,9 @@ impl Queues {
             None
         };
         match (refuse, outbound) {
-            (
-                Some(refuse),
-                Outbound::Message(it) | Outbound::Fragment(Fragment { part: it, .. }),
-            ) => {
-                return Err(refuse(it));
+            (Some(refuse), Outbound::Message(message)) => return Err(refuse(message)),
+            (Some(refuse), Outbound::Fragment { fragment, .. }) => {
+                return Err(refuse(fragment.part.into()));
             }
             (_, outbound) => state.enqueue(outbound, size),
         }

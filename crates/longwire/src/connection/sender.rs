@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use longwire_proto::{Close, Closed, Message, MessageType, SendError};
+use longwire_proto::{Close, Closed, MessageType, SendError, Sendable};
 use tokio::sync::oneshot;
 
 use super::{
@@ -47,7 +47,7 @@ impl Sender {
     /// This method is cancel safe: when its future is dropped the message is sent whole, if the
     /// future had completed, or not at all. The message itself is dropped with the future. A future
     /// that waits holds its place among those that wait, so poll it or drop it.
-    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+    pub async fn send(&self, message: impl Into<Sendable>) -> Result<(), SendError> {
         match self.try_send(message) {
             Err(SendError::Full(message) | SendError::FragmentPending(message)) => {
                 // Boxed: a task that never waits here need not hold what waiting takes.
@@ -58,7 +58,7 @@ impl Sender {
     }
 
     /// Sends a message that has to wait, behind those that waited before it.
-    async fn send_in_turn(&self, mut message: Message) -> Result<(), SendError> {
+    async fn send_in_turn(&self, mut message: Sendable) -> Result<(), SendError> {
         let _waiting = Waiting::new(&self.queues);
         let _turn = self.queues.turn.lock().await;
         loop {
@@ -79,7 +79,7 @@ impl Sender {
     /// With the message: [`SendError::Full`] while the queue is over its budget or others wait,
     /// [`SendError::FragmentPending`] while another message is being sent by a [`MessageWriter`],
     /// [`SendError::Closed`] once the connection is closing or closed.
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+    pub fn try_send(&self, message: impl Into<Sendable>) -> Result<(), SendError> {
         self.queues.push(Outbound::Message(message.into()), By::Sender)
     }
 
@@ -104,7 +104,7 @@ impl Sender {
             {
                 let mut state = self.queues.lock();
                 if state.closing || state.end.is_some() {
-                    return Err(SendError::Closed(Message::Binary(bytes::Bytes::new())));
+                    return Err(SendError::Closed(bytes::Bytes::new().into()));
                 }
                 if !std::mem::replace(&mut state.writing, true) {
                     break;

@@ -25,7 +25,7 @@ impl Sink<Message> for Sender {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
-        self.queues().push(Outbound::Message(message), By::Sink)
+        self.queues().push(Outbound::Message(message.into()), By::Sink)
     }
 
     /// Waits until the transport took all that was sent.
@@ -42,7 +42,7 @@ impl Sink<Message> for Sender {
 
 /// A sink's errors come without a message: the one that was given is already queued or returned.
 fn closed() -> SendError {
-    SendError::Closed(Message::Binary(bytes::Bytes::new()))
+    SendError::Closed(bytes::Bytes::new().into())
 }
 
 impl Stream for WebSocket {

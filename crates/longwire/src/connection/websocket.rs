@@ -10,11 +10,11 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 use longwire_proto::{
-    Close, Closed, Config, Connection, Extension, Message, MessageType, SendError, Side,
-    Subprotocol,
+    Close, Closed, Config, Connection, DeflateParams, Extension, Message, MessageType, SendError,
+    Sendable, Side, Subprotocol,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tracing::debug_span;
+use tracing::{debug, debug_span};
 
 use super::{MessageReader, MessageWriter, Meta, Queues, Receiver, Sender, task::Task};
 use crate::{Error, PingError};
@@ -61,8 +61,15 @@ impl WebSocket {
                 Connection::client(config.clone(), Box::new(rand::random::<[u8; 4]>), now)
             }
         };
+        let connection = match meta.agreement.deflate {
+            Some(agreed) => connection.with_deflate(agreed),
+            None => connection,
+        };
         let peer = meta.peer_addr.map(tracing::field::display);
         let span = debug_span!("websocket", ?side, peer);
+        if let Some(agreed) = meta.agreement.deflate {
+            span.in_scope(|| debug!(%agreed, "compression"));
+        }
         let queues = Arc::new(Queues::new(config, meta));
         let socket =
             Self { sender: Sender::new(queues.clone()), receiver: Receiver::new(queues.clone()) };
@@ -106,12 +113,12 @@ impl WebSocket {
     /// # Cancel safety
     ///
     /// This method is cancel safe: the message is sent whole or not at all.
-    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+    pub async fn send(&self, message: impl Into<Sendable>) -> Result<(), SendError> {
         self.sender.send(message).await
     }
 
     /// Sends a message if that needs no waiting: see [`Sender::try_send`].
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+    pub fn try_send(&self, message: impl Into<Sendable>) -> Result<(), SendError> {
         self.sender.try_send(message)
     }
 
@@ -189,7 +196,12 @@ impl WebSocket {
         self.meta().agreement.subprotocol.as_ref().map(Subprotocol::as_str)
     }
 
-    /// The extensions in use (RFC 6455 §9), as agreed.
+    /// permessage-deflate (RFC 7692) as agreed on; `None` if it is not in use.
+    pub fn deflate(&self) -> Option<DeflateParams> {
+        self.meta().agreement.deflate
+    }
+
+    /// The other extensions in use (RFC 6455 §9), as agreed.
     pub fn extensions(&self) -> &[Extension] {
         &self.meta().agreement.extensions
     }

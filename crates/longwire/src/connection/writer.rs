@@ -18,7 +18,8 @@ use super::{
 
 /// One message being sent, from [`Sender::send_writer`].
 ///
-/// Each piece goes out as a frame of its own. Also an [`AsyncWrite`], whose shutdown is
+/// Each piece goes out as a frame of its own, compressed if the first one was: where that is agreed
+/// on, as a message of its size would be. Also an [`AsyncWrite`], whose shutdown is
 /// [`Self::finish`]. A message that is not finished can be neither completed nor withdrawn, so
 /// dropping the writer early fails the connection with 1011.
 #[derive(Debug)]
@@ -28,12 +29,20 @@ pub struct MessageWriter<'a> {
     message_type: MessageType,
     /// The start of a character that the last piece of a text cut: at most three bytes.
     cut: BytesMut,
+    compress: bool,
     finished: bool,
 }
 
 impl<'a> MessageWriter<'a> {
     pub(super) fn new(sender: &'a mut Sender, message_type: MessageType) -> Self {
-        Self { sender, message_type, cut: BytesMut::new(), finished: false }
+        Self { sender, message_type, cut: BytesMut::new(), compress: true, finished: false }
+    }
+
+    /// Sends the message as it is, although compression is agreed on. To be said before the first
+    /// piece: it decides.
+    pub fn uncompressed(mut self) -> Self {
+        self.compress = false;
+        self
     }
 
     /// Sends a piece. Waits while the queue is over its budget. A text may be cut anywhere, in
@@ -124,7 +133,8 @@ impl<'a> MessageWriter<'a> {
     }
 
     fn send(&mut self, fragment: Fragment) -> io::Result<()> {
-        match self.sender.queues().push(Outbound::Fragment(fragment), By::Writer) {
+        let outbound = Outbound::Fragment { fragment, compress: self.compress };
+        match self.sender.queues().push(outbound, By::Writer) {
             Ok(()) => Ok(()),
             Err(_) => Err(closed()),
         }

@@ -6,7 +6,7 @@ use std::{future::pending, sync::Arc, time::Duration};
 use http::Response;
 use longwire_proto::{
     Config, Subprotocol,
-    handshake::{ClientOpening, HandshakeLimits, ServerHandshake, encode_response},
+    handshake::{Answer, ClientOpening, HandshakeLimits, ServerHandshake, encode_response},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -75,7 +75,8 @@ impl Acceptor {
         self
     }
 
-    /// Settings of the connections. Default: [`Config::default`].
+    /// Settings of the connections; [`Config::deflate`] is what is agreed to. Default:
+    /// [`Config::default`].
     #[must_use]
     pub fn config(self, config: Config) -> Self {
         self.set(|settings| settings.config = Arc::new(config))
@@ -237,9 +238,15 @@ impl Acceptor {
         self.settings.timeout
     }
 
-    /// The subprotocol for this client, if both sides know one.
-    pub(super) fn select_subprotocol(&self, opening: &ClientOpening) -> Option<Subprotocol> {
-        opening.select_subprotocol(&self.settings.subprotocols)
+    /// What these settings answer to a client: the subprotocol, if both sides know one, and
+    /// compression, if [`Config::deflate`] has it. Something to start from, for
+    /// [`Incoming::accept_with`] and its like.
+    pub fn answer(&self, opening: &ClientOpening) -> Answer {
+        Answer {
+            subprotocol: opening.select_subprotocol(&self.settings.subprotocols),
+            deflate: self.settings.config.deflate.map(|deflate| deflate.params),
+            ..Answer::default()
+        }
     }
 }
 

@@ -63,6 +63,11 @@ impl<T> Incoming<T> {
         self.opening.subprotocols()
     }
 
+    /// What the acceptor's settings answer: see [`Acceptor::answer`].
+    pub fn answer(&self) -> Answer {
+        self.acceptor.answer(&self.opening)
+    }
+
     /// The extensions that the client offers, in its order of preference.
     pub fn extensions(&self) -> &[Extension] {
         self.opening.extensions()
@@ -70,7 +75,7 @@ impl<T> Incoming<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Incoming<T> {
-    /// Accepts the connection, with the subprotocol that [`Acceptor::subprotocols`] chooses.
+    /// Accepts the connection, with what [`Self::answer`] says.
     ///
     /// # Errors
     ///
@@ -80,11 +85,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Incoming<T> {
     ///
     /// Dropping the future closes the transport.
     pub async fn accept(self) -> Result<WebSocket, AcceptError> {
-        let subprotocol = self.acceptor.select_subprotocol(&self.opening);
-        self.accept_with(Answer { subprotocol, ..Answer::default() }).await
+        let answer = self.answer();
+        self.accept_with(answer).await
     }
 
-    /// Accepts the connection with the application's own choice of subprotocol and headers.
+    /// Accepts the connection with the application's own choice of subprotocol, extensions and
+    /// headers; start from [`Self::answer`].
     ///
     /// # Errors
     ///

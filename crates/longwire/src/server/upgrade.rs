@@ -63,7 +63,8 @@ impl Acceptor {
         Upgradable::from_request(request)?.accept(self, |opening| self.answer(opening))
     }
 
-    /// As [`Self::upgrade`], with the application's own choice of subprotocol and headers.
+    /// As [`Self::upgrade`], with the application's own answer; [`Self::answer`] is what it would be
+    /// otherwise.
     ///
     /// `choose` is called only for a request that this acceptor permits. To reject one, answer it
     /// without calling this.
@@ -78,11 +79,6 @@ impl Acceptor {
         choose: impl FnOnce(&ClientOpening) -> Answer,
     ) -> Result<(Response<()>, Upgrade), AcceptError> {
         Upgradable::from_request(request)?.accept(self, choose)
-    }
-
-    /// What this acceptor's settings answer.
-    pub(crate) fn answer(&self, opening: &ClientOpening) -> Answer {
-        Answer { subprotocol: self.select_subprotocol(opening), ..Answer::default() }
     }
 }
 

@@ -127,7 +127,7 @@ fn a_message_given_to_a_sink_that_closed_meanwhile_comes_back() {
         sender.ended().await;
         let result = Pin::new(&mut sender).start_send("mine".into());
         let Err(SendError::Closed(message)) = result else { panic!("{result:?}") };
-        assert_eq!(message, "mine".into());
+        assert_eq!(message, Message::from("mine"));
         drop(receiver);
     });
 }

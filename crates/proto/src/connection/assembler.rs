@@ -11,20 +11,22 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Assembler {
     message_type: MessageType,
+    pub(super) compressed: bool,
     /// Payload that was not delivered yet.
     data: BytesMut,
     /// Bytes of `data` that are unmasked and validated; the rest was read straight into it.
     processed: usize,
     utf8: Utf8Validator,
-    /// Bytes that the headers so far declared.
+    /// Bytes that the headers so far declared; of a compressed message, what became of it so far.
     size: u64,
     fragments: u32,
 }
 
 impl Assembler {
-    pub(super) fn new(message_type: MessageType) -> Self {
+    pub(super) fn new(message_type: MessageType, compressed: bool) -> Self {
         Self {
             message_type,
+            compressed,
             data: BytesMut::new(),
             processed: 0,
             utf8: Utf8Validator::default(),
@@ -50,11 +52,33 @@ impl Assembler {
         if payload_len > limits.max_frame_size {
             return Err(ProtocolError::LimitExceeded(Limit::FrameSize(limits.max_frame_size)));
         }
-        self.size = self.size.saturating_add(payload_len);
-        if self.size > limits.max_message_size {
-            return Err(ProtocolError::LimitExceeded(Limit::MessageSize(limits.max_message_size)));
+        if self.compressed { Ok(()) } else { self.count(payload_len, config) }
+    }
+
+    /// Counts bytes that a compressed message became.
+    pub(super) fn inflated(&mut self, count: usize, config: &Config) -> Result<(), ProtocolError> {
+        match config.delivery {
+            Delivery::Messages => self.count(count as u64, config),
+            Delivery::Fragments => Ok(()),
+        }
+    }
+
+    fn count(&mut self, more: u64, config: &Config) -> Result<(), ProtocolError> {
+        let max = config.limits.max_message_size;
+        self.size = self.size.saturating_add(more);
+        if self.size > max {
+            return Err(ProtocolError::LimitExceeded(Limit::MessageSize(max)));
         }
         Ok(())
+    }
+
+    /// Bytes that a compressed message may still become.
+    pub(super) fn room(&self, config: &Config) -> usize {
+        let left = config.limits.max_message_size.saturating_sub(self.size);
+        match config.delivery {
+            Delivery::Messages => usize::try_from(left).unwrap_or(usize::MAX),
+            Delivery::Fragments => usize::MAX,
+        }
     }
 
     /// Space behind the payload, for a read of up to `remaining` bytes.

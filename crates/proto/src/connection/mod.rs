@@ -31,8 +31,9 @@ pub use self::{
     state::State,
 };
 use crate::{
-    Close, CloseCode, CloseReason, Config, Fragment, MaskingKeys, Message, ProtocolError,
-    SendError, Side, extension::ReservedBits,
+    Close, CloseCode, CloseReason, Config, DeflateParams, Fragment, MaskingKeys, ProtocolError,
+    SendError, Sendable, Side,
+    extension::deflate::{Compressor, Decompressor},
 };
 
 /// One WebSocket connection after its opening handshake: all of the protocol, and no I/O.
@@ -104,7 +105,7 @@ impl Connection {
         Self {
             side,
             state: State::Open,
-            receive: Receive::new(side, config.clone(), ReservedBits::NONE),
+            receive: Receive::new(side, config.clone()),
             send: Send::new(keys, config.fragment_size),
             heartbeat: Heartbeat::new(now),
             owed: None,
@@ -115,12 +116,32 @@ impl Connection {
         }
     }
 
+    /// Uses permessage-deflate as it was agreed on, with the settings of [`Config::deflate`]. To be
+    /// said before anything is sent or received.
+    #[must_use]
+    pub fn with_deflate(mut self, agreed: DeflateParams) -> Self {
+        let settings = self.config.deflate.unwrap_or_default();
+        let server = (!agreed.server_no_context_takeover, agreed.server_max_window_bits);
+        let client = (!agreed.client_no_context_takeover, agreed.client_max_window_bits);
+        let (ours, theirs) = match self.side {
+            Side::Server => (server, client),
+            Side::Client => (client, server),
+        };
+        self.send.set_deflate(Compressor::new(&settings, ours.0, ours.1));
+        self.receive.set_deflate(Decompressor::new(&settings, theirs.0, theirs.1));
+        self
+    }
+
     /// Queues a message (§6.1).
+    ///
+    /// With permessage-deflate a message of [`Deflate::threshold`](crate::Deflate::threshold) bytes
+    /// or more is compressed, if that makes it smaller; beyond 64 KiB in pieces, as the transport
+    /// takes them, each a frame.
     ///
     /// [`SendError::Full`] if it would take the queue beyond
     /// [`Limits::max_buffered_amount`](crate::Limits::max_buffered_amount).
-    pub fn send(&mut self, message: Message, now: Instant) -> Result<(), SendError> {
-        self.check_send(message).and_then(|message| self.send.message(message))?;
+    pub fn send(&mut self, message: impl Into<Sendable>, now: Instant) -> Result<(), SendError> {
+        self.check_send(message.into()).and_then(|message| self.send.message(message))?;
         self.active = now;
         Ok(())
     }
@@ -128,15 +149,35 @@ impl Connection {
     /// Queues a fragment of a message (§5.4). Control frames may still pass between fragments; other
     /// messages may not.
     ///
-    /// The first fragment decides the message's type; the parts of a text are each valid UTF-8.
+    /// The first fragment decides the message's type, and whether it is compressed: as a message of
+    /// that size would be. The parts of a text are each valid UTF-8.
     pub fn send_fragment(&mut self, fragment: Fragment, now: Instant) -> Result<(), SendError> {
-        let part = self.check_send(fragment.part)?;
-        self.send.fragment(Fragment { part, fin: fragment.fin })?;
+        self.fragment(fragment, true, now)
+    }
+
+    /// As [`Self::send_fragment`]; where this is the first fragment, the message goes out as it is,
+    /// although compression is agreed on.
+    pub fn send_fragment_uncompressed(
+        &mut self,
+        fragment: Fragment,
+        now: Instant,
+    ) -> Result<(), SendError> {
+        self.fragment(fragment, false, now)
+    }
+
+    fn fragment(
+        &mut self,
+        fragment: Fragment,
+        compress: bool,
+        now: Instant,
+    ) -> Result<(), SendError> {
+        let part = self.check_send(fragment.part.into())?.into_message();
+        self.send.fragment(Fragment { part, fin: fragment.fin }, compress)?;
         self.active = now;
         Ok(())
     }
 
-    fn check_send(&self, message: Message) -> Result<Message, SendError> {
+    fn check_send(&self, message: Sendable) -> Result<Sendable, SendError> {
         if !self.state.may_send() {
             return Err(SendError::Closed(message));
         }
@@ -463,7 +504,15 @@ impl Connection {
         !self.deaf
     }
 
-    /// Bytes queued and not yet handed to the transport, frame headers included.
+    /// Whether [`poll_event`](Self::poll_event) may give something without further input, to a caller
+    /// that stopped polling: a compressed message that is delivered as it arrives can be far larger
+    /// than its input.
+    pub fn has_more_events(&self) -> bool {
+        !self.deaf && self.receive.has_more()
+    }
+
+    /// Bytes queued and not yet handed to the transport, frame headers included; of a long message
+    /// that is compressed piece by piece, what is not compressed yet.
     pub fn buffered_amount(&self) -> usize {
         self.send.buffered_amount()
     }

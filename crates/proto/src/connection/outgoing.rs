@@ -57,12 +57,7 @@ impl Outgoing {
 
     /// Appends a frame, with a copy of its payload.
     pub(super) fn push_copied(&mut self, header: &FrameHeader, payload: &[u8]) {
-        if self.open.len() >= OPEN_MAX {
-            self.seal_open();
-        }
-        if self.open.capacity() == 0 {
-            self.open.reserve((FrameHeader::MAX_LEN + payload.len()).max(OPEN_CAPACITY));
-        }
+        self.make_room(FrameHeader::MAX_LEN + payload.len());
         let start = self.open.len();
         header.encode(&mut self.open);
         let payload_start = self.open.len();
@@ -73,10 +68,31 @@ impl Outgoing {
         self.len += self.open.len() - start;
     }
 
+    /// Appends a frame that was encoded before: copied or shared as a payload is.
+    pub(super) fn push_encoded(&mut self, frame: &Bytes) {
+        self.len += frame.len();
+        if frame.len() > COPY_MAX {
+            self.seal(frame.clone());
+        } else {
+            self.make_room(frame.len());
+            self.open.extend_from_slice(frame);
+        }
+    }
+
     /// Puts `payload` behind all that is queued.
     fn seal(&mut self, payload: Bytes) {
         self.seal_open();
         self.sealed.push_back(payload);
+    }
+
+    /// Readies `open` for a small frame.
+    fn make_room(&mut self, size: usize) {
+        if self.open.len() >= OPEN_MAX {
+            self.seal_open();
+        }
+        if self.open.capacity() == 0 {
+            self.open.reserve(size.max(OPEN_CAPACITY));
+        }
     }
 
     fn seal_open(&mut self) {

@@ -1,6 +1,6 @@
 //! Frames in: their order, masking and limits, and messages put together (RFC 6455 §5, §6.2).
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use bytes::BufMut;
 
@@ -10,7 +10,11 @@ use super::{
 };
 use crate::{
     Close, Config, ControlPayload, Delivery, Fragment, FrameHeader, MaskingKey, Message,
-    MessageType, Opcode, ProtocolError, Side, extension::ReservedBits,
+    MessageType, Opcode, ProtocolError, Side,
+    extension::{
+        RSV1, ReservedBits,
+        deflate::{Decompressor, Inflated},
+    },
 };
 
 /// What a run of frames amounts to.
@@ -30,6 +34,8 @@ pub(super) struct Receive {
     sender: Side,
     config: Arc<Config>,
     reserved: ReservedBits,
+    /// permessage-deflate, if it is in use.
+    deflate: Option<Box<Decompressor>>,
     /// The start of a header that was cut.
     header: [u8; FrameHeader::MAX_LEN],
     header_len: u8,
@@ -51,17 +57,24 @@ struct FrameUnderWay {
 }
 
 impl Receive {
-    pub(super) fn new(side: Side, config: Arc<Config>, reserved: ReservedBits) -> Self {
+    pub(super) fn new(side: Side, config: Arc<Config>) -> Self {
         Self {
             sender: side.peer(),
             config,
-            reserved,
+            reserved: ReservedBits::NONE,
+            deflate: None,
             header: [0; FrameHeader::MAX_LEN],
             header_len: 0,
             frame: None,
             control: Vec::new(),
             message: None,
         }
+    }
+
+    /// From now on messages may be compressed.
+    pub(super) fn set_deflate(&mut self, deflate: Decompressor) {
+        self.reserved = ReservedBits::DEFLATE;
+        self.deflate = Some(Box::new(deflate));
     }
 
     /// Takes frames from `input` up to the first that amounts to something.
@@ -81,6 +94,8 @@ impl Receive {
             let frame = self.frame.expect("set above");
             let received = if frame.opcode.is_control() {
                 self.take_control(frame, input)?
+            } else if self.message.as_ref().is_some_and(|message| message.compressed) {
+                self.take_compressed(frame, input)?
             } else {
                 self.take_data(frame, input)?
             };
@@ -94,7 +109,7 @@ impl Receive {
     /// at most what its frame still lacks, and no more than has arrived or [`SPACE_MIN`].
     pub(super) fn payload_space(&mut self) -> Option<impl BufMut + use<'_>> {
         let frame = self.frame.filter(|frame| !frame.opcode.is_control())?;
-        let message = self.message.as_mut()?;
+        let message = self.message.as_mut().filter(|message| !message.compressed)?;
         let remaining = usize::try_from(frame.remaining).unwrap_or(usize::MAX);
         if remaining < SPACE_MIN {
             return None;
@@ -107,6 +122,12 @@ impl Receive {
         self.frame = None;
         self.control = Vec::new();
         self.message = None;
+        self.deflate = None;
+    }
+
+    /// Whether something may come of what was taken already.
+    pub(super) fn has_more(&self) -> bool {
+        self.deflate.as_ref().is_some_and(|deflate| deflate.has_more())
     }
 
     /// Whether something was read into [`Self::payload_space`] that was not looked at.
@@ -159,7 +180,7 @@ impl Receive {
             if self.message.is_some() {
                 return Err(ProtocolError::ContinuationExpected);
             }
-            let mut message = Assembler::new(message_type);
+            let mut message = Assembler::new(message_type, header.rsv & RSV1 != 0);
             message.begin_frame(header.payload_len, &self.config)?;
             self.message = Some(message);
         }
@@ -176,7 +197,7 @@ impl Receive {
         mut frame: FrameUnderWay,
         input: &mut Input<'_>,
     ) -> Result<Option<Received>, ProtocolError> {
-        let piece = take_payload(&mut frame, input);
+        let piece = take_payload(&mut frame, input, usize::MAX);
         if frame.remaining > 0 {
             self.control.extend_from_slice(piece);
             self.frame = Some(frame);
@@ -211,7 +232,7 @@ impl Receive {
             }
             frame.remaining -= direct.len() as u64;
         }
-        let piece = take_payload(&mut frame, input);
+        let piece = take_payload(&mut frame, input, usize::MAX);
         let fin = frame.fin && frame.remaining == 0;
         let part = message.push(piece, frame.remaining, fin, self.config.delivery)?;
 
@@ -219,16 +240,81 @@ impl Receive {
         if fin {
             self.message = None;
         }
-        Ok(part.map(|part| match self.config.delivery {
+        Ok(part.map(|part| self.received(part, fin)))
+    }
+
+    fn received(&self, part: Message, fin: bool) -> Received {
+        match self.config.delivery {
             Delivery::Messages => Received::Message(part),
             Delivery::Fragments => Received::Fragment(Fragment { part, fin }),
-        }))
+        }
+    }
+
+    /// As [`Self::take_data`], of a compressed message. A frame stays under way until all that
+    /// becomes of it is delivered.
+    fn take_compressed(
+        &mut self,
+        mut frame: FrameUnderWay,
+        input: &mut Input<'_>,
+    ) -> Result<Option<Received>, ProtocolError> {
+        let message = self.message.as_mut().expect("a data frame belongs to a message");
+        let deflate = self.deflate.as_mut().expect("nobody else owns RSV1");
+        // What is delivered as it arrives may have to wait for room, so little is taken at a time.
+        let piece_max = match self.config.delivery {
+            Delivery::Messages => usize::MAX,
+            Delivery::Fragments => PIECE_MAX,
+        };
+        let kept = deflate.take_kept();
+        let mut piece = &kept[..];
+        loop {
+            if piece.is_empty() && !deflate.has_more() {
+                piece = take_payload(&mut frame, input, piece_max);
+            }
+            let last = frame.fin && frame.remaining == 0;
+            let (inflated, part) = INFLATED.with_borrow_mut(|out| {
+                out.resize(INFLATED_MAX, 0);
+                let room = message.room(&self.config);
+                // One byte more shows that the limit is exceeded.
+                let len = INFLATED_MAX.min(room.saturating_add(1));
+                let inflated = deflate.inflate(&mut piece, last, &mut out[..len])?;
+                let (made, fin) = match inflated {
+                    Inflated::Part(made) => (made, false),
+                    Inflated::Full => (len, false),
+                    Inflated::Whole(made) => (made, true),
+                };
+                message.inflated(made, &self.config)?;
+                let part = message.push(&out[..made], room as u64, fin, self.config.delivery)?;
+                Ok::<_, ProtocolError>((inflated, part))
+            })?;
+            let whole = matches!(inflated, Inflated::Whole(_));
+            let starved = matches!(inflated, Inflated::Part(_)) && input.is_empty();
+            if part.is_none() && !whole && !starved && (frame.remaining > 0 || deflate.has_more()) {
+                continue;
+            }
+            deflate.keep(piece);
+            self.frame = (frame.remaining > 0 || deflate.has_more()).then_some(frame);
+            if whole {
+                self.message = None;
+            }
+            return Ok(part.map(|part| self.received(part, whole)));
+        }
     }
 }
 
-/// Takes as much of the frame's payload as there is, and unmasks it.
-fn take_payload<'a>(frame: &mut FrameUnderWay, input: &mut Input<'a>) -> &'a mut [u8] {
-    let count = usize::try_from(frame.remaining).map_or(input.len(), |left| left.min(input.len()));
+thread_local! {
+    static INFLATED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes that are inflated at a time.
+const INFLATED_MAX: usize = 16 * 1024;
+
+/// Compressed bytes that are taken at a time where what becomes of them may have to wait.
+const PIECE_MAX: usize = 4096;
+
+/// Takes as much of the frame's payload as there is, up to `max` bytes, and unmasks it.
+fn take_payload<'a>(frame: &mut FrameUnderWay, input: &mut Input<'a>, max: usize) -> &'a mut [u8] {
+    let max = max.min(input.len());
+    let count = usize::try_from(frame.remaining).map_or(max, |left| left.min(max));
     let piece = input.take(count);
     frame.remaining -= count as u64;
     if let Some(key) = &mut frame.key {

@@ -1,4 +1,5 @@
-//! Messages out: fragmentation, masking, and control frames between (RFC 6455 §5.4, §5.5, §6.1).
+//! Messages out: compression, fragmentation, masking, and control frames between (RFC 6455 §5.4, §5.5,
+//! §6.1; RFC 7692 §6.1).
 
 use std::num::NonZeroUsize;
 
@@ -6,8 +7,9 @@ use bytes::{Buf, Bytes};
 
 use super::outgoing::Outgoing;
 use crate::{
-    Close, ControlPayload, Fragment, FrameHeader, MaskingKeys, Message, MessageType, Opcode,
-    SendError,
+    Close, ControlPayload, Fragment, FrameHeader, MaskingKeys, MessageType, Opcode, Prepared,
+    SendError, Sendable,
+    extension::{RSV1, deflate::Compressor},
 };
 
 /// The sending half: turns messages into frames.
@@ -16,12 +18,43 @@ pub(super) struct Send {
     /// A client's masking keys; a server has none.
     keys: Option<Box<dyn MaskingKeys>>,
     fragment_size: Option<NonZeroUsize>,
-    /// What is not queued yet of a message longer than `fragment_size`, so that control frames may
-    /// pass it.
-    rest: Bytes,
-    /// The type of the message whose last fragment was not sent yet.
-    under_way: Option<MessageType>,
+    /// permessage-deflate, if it is in use.
+    deflate: Option<Box<Compressor>>,
+    /// What is not queued yet of a long message, so that control frames may pass it.
+    rest: Rest,
+    /// The message whose last fragment the caller did not send yet.
+    under_way: Option<UnderWay>,
     pongs: Pongs,
+}
+
+/// A message that the caller sends in fragments.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    message_type: MessageType,
+    compressed: bool,
+}
+
+/// What follows of a message whose first frame is queued.
+#[derive(Debug, Default)]
+struct Rest {
+    /// Payload that goes out as it is.
+    ready: Bytes,
+    /// Behind it, what is to be compressed first.
+    plain: Bytes,
+    /// The largest payload of a frame.
+    frame_max: usize,
+    /// Whether the message ends here.
+    fin: bool,
+}
+
+impl Rest {
+    fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.plain.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.ready.len() + self.plain.len()
+    }
 }
 
 /// Pongs that a peer who pings and never reads can make us hold.
@@ -44,55 +77,144 @@ impl Send {
             outgoing: Outgoing::default(),
             keys,
             fragment_size,
-            rest: Bytes::new(),
+            deflate: None,
+            rest: Rest::default(),
             under_way: None,
             pongs: Pongs::default(),
         }
     }
 
+    /// From now on messages are compressed where it is worth it.
+    pub(super) fn set_deflate(&mut self, deflate: Compressor) {
+        self.deflate = Some(Box::new(deflate));
+    }
+
     /// Queues a whole message.
-    pub(super) fn message(&mut self, message: Message) -> Result<(), SendError> {
+    pub(super) fn message(&mut self, message: Sendable) -> Result<(), SendError> {
         if self.under_way.is_some() {
             return Err(SendError::FragmentPending(message));
         }
         if !self.rest.is_empty() {
             return Err(SendError::Full(message));
         }
-        let opcode = opcode_of(message.message_type());
-        let mut payload = message.into_bytes();
-        match self.fragment_size {
-            Some(size) if payload.len() > size.get() => {
-                self.frame(opcode, false, payload.split_to(size.get()));
-                self.rest = payload;
-                self.top_up(TOP_UP);
+        let (message, compress) = match message {
+            Sendable::Message(message) => (message, true),
+            Sendable::Uncompressed(message) => (message, false),
+            Sendable::Prepared(prepared) => {
+                self.prepared(&prepared);
+                return Ok(());
             }
-            _ => self.frame(opcode, true, payload),
+        };
+        let opcode = Opcode::of(message.message_type());
+        let payload = message.into_bytes();
+        if compress && self.compressed(opcode, &payload, true) {
+            return Ok(());
         }
+        self.whole(opcode, 0, payload);
         Ok(())
     }
 
-    /// Queues further fragments of a long message until `target` bytes are queued.
-    fn top_up(&mut self, target: usize) {
-        while !self.rest.is_empty() && self.outgoing.remaining() < target {
-            let size = self.fragment_size.map_or(usize::MAX, NonZeroUsize::get);
-            let fragment = self.rest.split_to(size.min(self.rest.len()));
-            self.frame(Opcode::Continuation, self.rest.is_empty(), fragment);
+    /// Queues a payload as it is, in as many frames as it takes.
+    fn whole(&mut self, opcode: Opcode, rsv: u8, payload: Bytes) {
+        let frame_max = self.fragment_size.map_or(usize::MAX, NonZeroUsize::get);
+        if payload.len() <= frame_max {
+            self.frame(opcode, rsv, true, payload);
+        } else {
+            self.rest = Rest { ready: payload, plain: Bytes::new(), frame_max, fin: true };
+            self.next_frame(opcode, rsv);
+            self.top_up(TOP_UP);
         }
     }
 
-    /// Queues a part of a message as a frame.
-    pub(super) fn fragment(&mut self, fragment: Fragment) -> Result<(), SendError> {
-        if !self.rest.is_empty() {
-            return Err(SendError::Full(fragment.part));
+    /// Queues a message that was encoded before.
+    fn prepared(&mut self, prepared: &Prepared) {
+        let deflate = self.deflate.as_mut().filter(|it| it.wants(prepared.message().len()));
+        let deflated = deflate.and_then(|deflate| {
+            let encoded = prepared.deflated(deflate.bits())?;
+            deflate.enter_whole(prepared.message().as_bytes());
+            Some(encoded)
+        });
+        let encoded = deflated.unwrap_or_else(|| prepared.plain());
+        if self.keys.is_none() && self.fragment_size.is_none() {
+            self.outgoing.push_encoded(encoded.frame());
+        } else {
+            let opcode = Opcode::of(prepared.message().message_type());
+            self.whole(opcode, encoded.rsv, encoded.payload());
         }
-        let message_type = fragment.part.message_type();
-        let opcode = match self.under_way {
-            None => opcode_of(message_type),
-            Some(first) if first == message_type => Opcode::Continuation,
-            Some(_) => return Err(SendError::FragmentPending(fragment.part)),
+    }
+
+    /// Queues the first frames of a payload, compressed, if that is agreed on and worth it. Says
+    /// whether it did.
+    fn compressed(&mut self, opcode: Opcode, payload: &Bytes, fin: bool) -> bool {
+        let Some(deflate) = self.deflate.as_mut().filter(|it| it.wants(payload.len())) else {
+            return false;
         };
-        self.frame(opcode, fragment.fin, fragment.part.into_bytes());
-        self.under_way = (!fragment.fin).then_some(message_type);
+        let mut plain = payload.clone();
+        let piece = plain.split_to(plain.len().min(PIECE));
+        let Some(ready) = deflate.compress(&piece, true, fin && plain.is_empty()) else {
+            return false;
+        };
+        // Where the caller cuts the message, only what is beyond a piece is cut further.
+        let frame_max = self.fragment_size.filter(|_| fin).map_or(usize::MAX, NonZeroUsize::get);
+        self.rest = Rest { ready, plain, frame_max, fin };
+        self.next_frame(opcode, RSV1);
+        self.top_up(TOP_UP);
+        true
+    }
+
+    /// Queues further frames of a long message until `target` bytes are queued.
+    fn top_up(&mut self, target: usize) {
+        while !self.rest.is_empty() && self.outgoing.remaining() < target {
+            self.next_frame(Opcode::Continuation, 0);
+        }
+    }
+
+    /// Queues the next frame of what is left of a message.
+    fn next_frame(&mut self, opcode: Opcode, rsv: u8) {
+        let rest = &mut self.rest;
+        if rest.ready.is_empty() {
+            let piece = rest.plain.split_to(rest.plain.len().min(PIECE));
+            let last = rest.fin && rest.plain.is_empty();
+            let deflate = self.deflate.as_mut().expect("only it leaves something to compress");
+            rest.ready = deflate.compress(&piece, false, last).expect("not the first piece");
+        }
+        let payload = rest.ready.split_to(rest.frame_max.min(rest.ready.len()));
+        let fin = rest.fin && rest.is_empty();
+        self.frame(opcode, rsv, fin, payload);
+    }
+
+    /// Queues a part of a message as a frame.
+    pub(super) fn fragment(&mut self, fragment: Fragment, compress: bool) -> Result<(), SendError> {
+        if !self.rest.is_empty() {
+            return Err(SendError::Full(fragment.part.into()));
+        }
+        let Fragment { part, fin } = fragment;
+        let message_type = part.message_type();
+        let compressed = match self.under_way {
+            None => {
+                let opcode = Opcode::of(message_type);
+                let payload = part.into_bytes();
+                let compressed = compress && self.compressed(opcode, &payload, fin);
+                if !compressed {
+                    self.frame(opcode, 0, fin, payload);
+                }
+                compressed
+            }
+            Some(first) if first.message_type == message_type => {
+                let payload = part.into_bytes();
+                if first.compressed && (fin || !payload.is_empty()) {
+                    self.rest =
+                        Rest { ready: Bytes::new(), plain: payload, frame_max: usize::MAX, fin };
+                    self.next_frame(Opcode::Continuation, 0);
+                    self.top_up(TOP_UP);
+                } else {
+                    self.frame(Opcode::Continuation, 0, fin, payload);
+                }
+                first.compressed
+            }
+            Some(_) => return Err(SendError::FragmentPending(part.into())),
+        };
+        self.under_way = (!fin).then_some(UnderWay { message_type, compressed });
         Ok(())
     }
 
@@ -138,7 +260,7 @@ impl Send {
     /// Throws away what is queued. Nothing may be queued after this.
     pub(super) fn clear(&mut self) {
         self.outgoing.clear();
-        self.rest = Bytes::new();
+        self.rest = Rest::default();
         self.pongs.latest = None;
     }
 
@@ -147,8 +269,8 @@ impl Send {
         self.outgoing.remaining() + self.rest.len()
     }
 
-    fn frame(&mut self, opcode: Opcode, fin: bool, payload: Bytes) {
-        let header = FrameHeader { fin, ..self.header(opcode, payload.len()) };
+    fn frame(&mut self, opcode: Opcode, rsv: u8, fin: bool, payload: Bytes) {
+        let header = FrameHeader { fin, rsv, ..self.header(opcode, payload.len()) };
         self.outgoing.push(&header, payload);
     }
 
@@ -163,16 +285,13 @@ impl Send {
     }
 }
 
-const fn opcode_of(message_type: MessageType) -> Opcode {
-    match message_type {
-        MessageType::Text => Opcode::Text,
-        MessageType::Binary => Opcode::Binary,
-    }
-}
-
 /// Pongs that may wait in the queue at a time. Peers ping in bursts of ten; a peer that pings and
 /// never reads costs 16 times 131 bytes.
 const MAX_QUEUED_PONGS: u8 = 16;
+
+/// Bytes that are compressed at a time, so that a long message keeps neither its thread nor control
+/// frames waiting.
+const PIECE: usize = 64 * 1024;
 
 /// Bytes of fragments that are queued ahead of the transport: a Pong waits behind no more than these
 /// and one fragment.

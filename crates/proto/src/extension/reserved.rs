@@ -13,6 +13,9 @@ impl ReservedBits {
     /// No extension is agreed, so no bit may be set.
     pub(crate) const NONE: Self = Self { first_frame: 0 };
 
+    /// permessage-deflate owns RSV1 (RFC 7692 §6).
+    pub(crate) const DEFLATE: Self = Self { first_frame: RSV1 };
+
     /// Refuses a bit that nobody owns. An extension that works on whole messages sets its bit on
     /// the first frame alone: never on a continuation, never on a control frame.
     pub(crate) fn check(self, header: &FrameHeader) -> Result<(), ProtocolError> {
@@ -26,6 +29,9 @@ impl ReservedBits {
         Ok(())
     }
 }
+
+/// RSV1 as [`FrameHeader::rsv`] has it.
+pub(crate) const RSV1: u8 = 0b100;
 
 #[cfg(test)]
 mod tests {
@@ -49,10 +55,10 @@ mod tests {
 
     #[test]
     fn an_owned_bit_stands_on_a_first_frame_alone() {
-        let rsv1 = ReservedBits { first_frame: 0b100 };
-        assert!(check(rsv1, Opcode::Text, 0b100));
+        let rsv1 = ReservedBits::DEFLATE;
+        assert!(check(rsv1, Opcode::Text, RSV1));
         assert!(!check(rsv1, Opcode::Text, 0b110));
-        assert!(!check(rsv1, Opcode::Continuation, 0b100));
-        assert!(!check(rsv1, Opcode::Ping, 0b100));
+        assert!(!check(rsv1, Opcode::Continuation, RSV1));
+        assert!(!check(rsv1, Opcode::Ping, RSV1));
     }
 }

@@ -1,5 +1,7 @@
 //! Opcodes (RFC 6455 §5.2, §11.8).
 
+use crate::MessageType;
+
 /// What a frame carries. Only the six opcodes that RFC 6455 defines exist as values; the others are
 /// reserved and fail the connection where they are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +41,14 @@ impl Opcode {
     #[must_use]
     pub const fn bits(self) -> u8 {
         self as u8
+    }
+
+    /// What the first frame of a message has.
+    pub(crate) const fn of(message_type: MessageType) -> Self {
+        match message_type {
+            MessageType::Text => Self::Text,
+            MessageType::Binary => Self::Binary,
+        }
     }
 
     /// Whether this is a control frame's opcode (§5.5).

@@ -14,8 +14,9 @@ use super::limits::HandshakeLimits;
 use super::server::parse_host;
 use super::subprotocol::Subprotocol;
 use super::{Agreement, is_reserved, key, lines, tokens};
-use crate::extension::{self, Extension};
+use crate::extension::{self, Extension, deflate};
 use crate::uri::WsUri;
+use crate::{DeflateParams, InvalidDeflate};
 
 /// What a client asks a server for.
 #[non_exhaustive]
@@ -30,7 +31,10 @@ pub struct ClientRequest {
     /// Whether a server that chooses none of the offered subprotocols fails the handshake, as in
     /// browsers. RFC 6455 allows it to choose none. Default: false.
     pub require_subprotocol: bool,
-    /// The extensions to offer, in order of preference. Default: none.
+    /// permessage-deflate (RFC 7692), to be offered with these parameters. Default: `None`.
+    pub deflate: Option<DeflateParams>,
+    /// Further extensions to offer, in order of preference: those that the caller does itself.
+    /// Default: none.
     pub extensions: Vec<Extension>,
     /// Further headers. `Upgrade`, `Connection`, `Content-Length`, `Transfer-Encoding` and
     /// `Sec-WebSocket-*` belong to the handshake; `Host` takes the place of the URI's. Default: none.
@@ -45,6 +49,7 @@ impl ClientRequest {
             origin: None,
             subprotocols: Vec::new(),
             require_subprotocol: false,
+            deflate: None,
             extensions: Vec::new(),
             headers: HeaderMap::new(),
         }
@@ -62,6 +67,7 @@ pub struct ClientHandshake {
     accept: String,
     subprotocols: Vec<Subprotocol>,
     require_subprotocol: bool,
+    deflate: Option<DeflateParams>,
     extensions: Vec<Extension>,
     max_body_size: usize,
     state: State,
@@ -92,6 +98,7 @@ impl ClientHandshake {
             accept: key::accept(key.as_bytes()),
             subprotocols: request.subprotocols,
             require_subprotocol: request.require_subprotocol,
+            deflate: request.deflate,
             extensions: request.extensions,
             max_body_size: limits.max_body_size,
             state: State::Head(HeadReader::for_response(limits)),
@@ -182,13 +189,31 @@ impl ClientHandshake {
             }
             Some(_) => {}
         }
-        let extensions = extension::from_lines(lines(headers, &SEC_WEBSOCKET_EXTENSIONS))
+        let mut extensions = extension::from_lines(lines(headers, &SEC_WEBSOCKET_EXTENSIONS))
             .ok_or(BadResponse::HeaderInvalid(SEC_WEBSOCKET_EXTENSIONS))?;
+        let deflate = self.check_deflate(&mut extensions)?;
         let offered = |name| self.extensions.iter().any(|offer| offer.name == name);
         if let Some(extension) = extensions.iter().find(|extension| !offered(&*extension.name)) {
             return Err(BadResponse::ExtensionNotOffered(extension.name.clone()));
         }
-        Ok(Agreement { subprotocol: self.check_subprotocol(headers)?, extensions })
+        Ok(Agreement { subprotocol: self.check_subprotocol(headers)?, deflate, extensions })
+    }
+
+    /// Takes permessage-deflate out of what the server agreed to, if it was offered.
+    fn check_deflate(
+        &self,
+        extensions: &mut Vec<Extension>,
+    ) -> Result<Option<DeflateParams>, BadResponse> {
+        let Some(offered) = self.deflate else { return Ok(None) };
+        let mut agreed = None;
+        for answer in extensions.extract_if(.., |it| it.name == deflate::NAME) {
+            let params = offered.check_answer(&answer).map_err(BadResponse::DeflateInvalid)?;
+            if agreed.replace(params).is_some() {
+                let repeated = InvalidDeflate::Repeated(answer.name);
+                return Err(BadResponse::DeflateInvalid(repeated));
+            }
+        }
+        Ok(agreed)
     }
 
     fn check_subprotocol(&self, headers: &HeaderMap) -> Result<Option<Subprotocol>, BadResponse> {
@@ -247,7 +272,7 @@ fn refused(response: Response<()>, reader: &mut BodyReader) -> ClientProgress {
 
 /// Writes the Client's Opening Handshake (§4.1, steps 1 to 12 on the request).
 fn encode_request(request: &ClientRequest, key: &str) -> Result<Vec<u8>, Misuse> {
-    let ClientRequest { uri, origin, subprotocols, extensions, headers, .. } = request;
+    let ClientRequest { uri, origin, subprotocols, deflate, extensions, headers, .. } = request;
     if let Some(name) = headers.keys().find(|name| is_reserved(name)) {
         return Err(Misuse::HeaderReserved(name.clone()));
     }
@@ -278,8 +303,10 @@ fn encode_request(request: &ClientRequest, key: &str) -> Result<Vec<u8>, Misuse>
     if !subprotocols.is_empty() {
         write(SEC_WEBSOCKET_PROTOCOL, Subprotocol::format_list(subprotocols).as_bytes());
     }
+    let extensions = deflate::beside(deflate.map(DeflateParams::offer), extensions)
+        .ok_or(Misuse::DeflateRepeated)?;
     if !extensions.is_empty() {
-        let list = Extension::format_list(extensions)
+        let list = Extension::format_list(&extensions)
             .map_err(|wrong| Misuse::ExtensionInvalid(wrong.text().to_owned()))?;
         write(SEC_WEBSOCKET_EXTENSIONS, list.as_bytes());
     }

@@ -5,6 +5,8 @@ use std::fmt;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderValue, Method, Response, StatusCode};
 
+use crate::InvalidDeflate;
+
 /// Why an opening handshake failed.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,6 +202,8 @@ pub enum BadResponse {
     AcceptMissing,
     /// `Connection` does not name `Upgrade`.
     ConnectionNotUpgrade,
+    /// The server's agreement to permessage-deflate breaks its rules (RFC 7692 §7.1).
+    DeflateInvalid(InvalidDeflate),
     /// The server agreed to an extension, given here, that was not offered.
     ExtensionNotOffered(String),
     /// A header that may appear once, given here, appears again.
@@ -241,6 +245,11 @@ impl fmt::Display for BadResponse {
             Self::ConnectionNotUpgrade => f.write_str(
                 "the server's 101 has no Connection: Upgrade; check the server and the proxies \
                  before it",
+            ),
+            Self::DeflateInvalid(what) => write!(
+                f,
+                "the server's answer on permessage-deflate is wrong: {what}; correct the server, or \
+                 do not offer compression"
             ),
             Self::ExtensionNotOffered(name) => write!(
                 f,
@@ -297,6 +306,8 @@ impl fmt::Display for BadResponse {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misuse {
+    /// permessage-deflate is set, and also given by hand among the other extensions.
+    DeflateRepeated,
     /// An extension, given here, has a name or a value that is not a token.
     ExtensionInvalid(String),
     /// The server's answer has an extension, given here, that the client did not offer (§4.2.2).
@@ -318,6 +329,10 @@ pub enum Misuse {
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::DeflateRepeated => f.write_str(
+                "permessage-deflate is set, and given among the other extensions too; leave it to \
+                 the setting",
+            ),
             Self::ExtensionInvalid(extension) => {
                 write!(f, "{extension:?} is not an extension; use tokens for names and values")
             }

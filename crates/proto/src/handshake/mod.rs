@@ -61,14 +61,19 @@ pub use limits::HandshakeLimits;
 pub use server::{Answer, ClientOpening, ServerHandshake};
 pub use subprotocol::{InvalidSubprotocol, Subprotocol};
 
+use crate::DeflateParams;
 use crate::extension::Extension;
 
-/// What an opening handshake settled, the same on both sides. Default: neither.
+/// What an opening handshake settled. Default: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Agreement {
     /// The Subprotocol In Use (§4.1).
     pub subprotocol: Option<Subprotocol>,
-    /// The Extensions In Use, with their parameters, in order of application (§4.1, §9.1).
+    /// permessage-deflate (RFC 7692), if it is in use, for
+    /// [`Connection::with_deflate`](crate::Connection::with_deflate).
+    pub deflate: Option<DeflateParams>,
+    /// The other Extensions In Use, with their parameters, in order of application (§4.1, §9.1).
     pub extensions: Vec<Extension>,
 }
 

@@ -14,7 +14,8 @@ use super::http1::HeadReader;
 use super::limits::HandshakeLimits;
 use super::subprotocol::Subprotocol;
 use super::{Agreement, body, is_reserved, key, lines, tokens};
-use crate::extension::{self, Extension};
+use crate::DeflateParams;
+use crate::extension::{self, Extension, deflate};
 
 /// Reads a client's opening handshake from the bytes of an HTTP/1.1 connection.
 ///
@@ -97,7 +98,7 @@ impl ClientOpening {
     /// that read the request. Fails with a [`Misuse`] if the answer holds what the client did not
     /// offer, or a header that belongs to the handshake; the client can then still be refused.
     pub fn accept(&self, answer: Answer) -> Result<(Response<()>, Agreement), HandshakeError> {
-        let Answer { subprotocol, extensions, headers } = answer;
+        let Answer { subprotocol, deflate, extensions, headers } = answer;
         if let Some(name) = &subprotocol
             && !self.subprotocols.contains(name)
         {
@@ -110,6 +111,8 @@ impl ClientOpening {
         if let Some(name) = headers.keys().find(|name| is_reserved(name)) {
             return Err(Misuse::HeaderReserved(name.clone()).into());
         }
+        let (deflate, answered) = deflate.and_then(|wish| wish.answer(&self.extensions)).unzip();
+        let listed = deflate::beside(answered, &extensions).ok_or(Misuse::DeflateRepeated)?;
 
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -120,13 +123,13 @@ impl ClientOpening {
         if let Some(name) = &subprotocol {
             own.insert(SEC_WEBSOCKET_PROTOCOL, token_value(name.as_str()));
         }
-        if !extensions.is_empty() {
-            let list = Extension::format_list(&extensions)
+        if !listed.is_empty() {
+            let list = Extension::format_list(&listed)
                 .map_err(|wrong| Misuse::ExtensionInvalid(wrong.text().to_owned()))?;
             own.insert(SEC_WEBSOCKET_EXTENSIONS, token_value(&list));
         }
         own.extend(headers);
-        Ok((response, Agreement { subprotocol, extensions }))
+        Ok((response, Agreement { subprotocol, deflate, extensions }))
     }
 
     /// The request, without the bytes that followed it.
@@ -204,7 +207,11 @@ pub struct Answer {
     /// One of the subprotocols that the client offered, such as
     /// [`select_subprotocol`](ClientOpening::select_subprotocol) gives.
     pub subprotocol: Option<Subprotocol>,
-    /// Extensions that the client offered, with the parameters agreed to, in order of application.
+    /// permessage-deflate (RFC 7692), to be agreed to within these parameters if the client offers
+    /// it in a way that can be served; what came of it is in the [`Agreement`].
+    pub deflate: Option<DeflateParams>,
+    /// Further extensions that the client offered, with the parameters agreed to, in order of
+    /// application: those that the caller does itself.
     pub extensions: Vec<Extension>,
     /// Further headers, such as `Set-Cookie`. `Upgrade`, `Connection`, `Content-Length`,
     /// `Transfer-Encoding` and `Sec-WebSocket-*` belong to the handshake.

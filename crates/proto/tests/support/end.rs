@@ -19,8 +19,10 @@ pub(crate) fn start() -> Instant {
     *START.get_or_init(Instant::now)
 }
 
+/// A connection on which permessage-deflate is agreed on as the settings wish.
 pub(crate) fn connection(side: Side, config: Arc<Config>, now: Instant) -> Connection {
-    match side {
+    let deflate = config.deflate.map(|deflate| deflate.params);
+    let connection = match side {
         Side::Server => Connection::server(config, now),
         Side::Client => {
             let mut rng = Rng::new(6455);
@@ -30,6 +32,10 @@ pub(crate) fn connection(side: Side, config: Arc<Config>, now: Instant) -> Conne
             };
             Connection::client(config, Box::new(keys), now)
         }
+    };
+    match deflate {
+        Some(params) => connection.with_deflate(params),
+        None => connection,
     }
 }
 

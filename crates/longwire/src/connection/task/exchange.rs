@@ -83,7 +83,7 @@ impl Turn {
     /// Whether an exchange may have made something possible.
     pub(super) fn has_work(&self) -> bool {
         let reads_again = self.skipped && !self.inbox_is_full();
-        reads_again || !self.pending.is_empty() || !self.unparsed.is_empty() || !self.is_open()
+        reads_again || !self.pending.is_empty() || self.has_unparsed() || !self.is_open()
     }
 
     /// Whether a write leaves nothing more to do.
@@ -125,12 +125,18 @@ impl Turn {
                     }
                     Err(_) => self.refused = true,
                 },
-                Outbound::Fragment(fragment) => {
+                Outbound::Fragment { fragment, compress } => {
                     let fin = fragment.fin;
-                    match self.connection.send_fragment(fragment, self.now) {
+                    let sent = if compress {
+                        self.connection.send_fragment(fragment, self.now)
+                    } else {
+                        self.connection.send_fragment_uncompressed(fragment, self.now)
+                    };
+                    match sent {
                         Ok(()) => {}
                         Err(SendError::Full(part)) => {
-                            self.pending.push_front(Outbound::Fragment(Fragment { part, fin }));
+                            let fragment = Fragment { part: part.into_message(), fin };
+                            self.pending.push_front(Outbound::Fragment { fragment, compress });
                             break;
                         }
                         Err(_) => self.refused = true,

@@ -95,7 +95,7 @@ impl Turn {
 
     /// Reads once. Says whether anything came.
     pub(super) fn read<T: AsyncRead>(&mut self, mut io: Pin<&mut T>, cx: &mut Context<'_>) -> bool {
-        let full = !self.unparsed.is_empty() || self.inbox_is_full();
+        let full = self.has_unparsed() || self.inbox_is_full();
         self.skipped = full && self.connection.is_reading();
         if self.read_ended || self.skipped {
             self.connection.handle_reading(false, self.now);
@@ -149,9 +149,14 @@ impl Turn {
         })
     }
 
+    /// Whether something that was read waits until the inbox is emptied.
+    pub(super) fn has_unparsed(&self) -> bool {
+        !self.unparsed.is_empty() || self.connection.has_more_events()
+    }
+
     /// Parses what was left while the inbox was full.
     pub(super) fn parse_unparsed(&mut self) {
-        if self.unparsed.is_empty() || self.inbox_is_full() {
+        if !self.has_unparsed() || self.inbox_is_full() {
             return;
         }
         let mut unparsed = mem::take(&mut self.unparsed);
