@@ -1,4 +1,4 @@
-//! `ws` of npm, on Node.
+//! `ws` of npm, on Node, and Node's own client.
 
 use std::path::Path;
 use std::process::Command;
@@ -29,6 +29,14 @@ pub fn ensure() -> Result<Peer> {
 /// The peer, if it is installed.
 pub fn find() -> Result<Peer> {
     started_from(&recipe().find()?)
+}
+
+/// The client that is part of Node, beside the peer.
+pub fn find_native() -> Result<Peer> {
+    let script = recipe().find()?.join("native.js");
+    // Node 22 and later have it without the flag, and take the flag.
+    let arguments = ["--experimental-websocket".into(), script.into_os_string()];
+    Ok(Peer::new("node", peer::require_program("node")?, arguments))
 }
 
 fn recipe() -> Recipe {

@@ -4,6 +4,7 @@ mod backpressure;
 mod cancel_safety;
 mod closing;
 mod closing_faults;
+mod compression;
 mod drop;
 mod ends;
 mod keepalive;

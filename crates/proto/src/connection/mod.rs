@@ -234,7 +234,7 @@ impl Connection {
         } else if !close.code.may_be_sent() {
             close.code = CloseCode::NORMAL_CLOSURE;
         }
-        self.send.close(&close);
+        self.send.close(close.clone());
         self.ending.sent = Some(close);
         let timeout = self.config.close_timeout;
         self.ending.deadline = now.checked_add(timeout);
@@ -517,10 +517,11 @@ impl Connection {
         self.send.buffered_amount()
     }
 
-    /// The place behind all encoded bytes, counted from the start of the connection; with
-    /// [`Self::written`] it tells when something that was sent has gone out.
-    pub fn queued(&self) -> u64 {
-        self.send.outgoing.end()
+    /// The place behind all that was sent, counted in encoded bytes from the start of the connection;
+    /// with [`Self::written`] it tells when something has gone out. `None` while the rest of a long
+    /// message waits to be encoded.
+    pub fn queued(&self) -> Option<u64> {
+        self.send.is_encoded().then(|| self.send.outgoing.end())
     }
 
     /// Bytes that the transport took since the start of the connection.

@@ -184,6 +184,12 @@ impl Receive {
             message.begin_frame(header.payload_len, &self.config)?;
             self.message = Some(message);
         }
+        if let Some(deflate) = &mut self.deflate
+            && !header.opcode.is_control()
+            && self.message.as_ref().is_some_and(|message| message.compressed)
+        {
+            deflate.begin_frame(header.payload_len);
+        }
         Ok(FrameUnderWay {
             opcode: header.opcode,
             fin: header.fin,

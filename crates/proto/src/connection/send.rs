@@ -24,6 +24,8 @@ pub(super) struct Send {
     rest: Rest,
     /// The message whose last fragment the caller did not send yet.
     under_way: Option<UnderWay>,
+    /// The Close frame, which waits for the rest of a long message.
+    close: Option<Box<Close>>,
     pongs: Pongs,
 }
 
@@ -80,6 +82,7 @@ impl Send {
             deflate: None,
             rest: Rest::default(),
             under_way: None,
+            close: None,
             pongs: Pongs::default(),
         }
     }
@@ -122,7 +125,7 @@ impl Send {
         } else {
             self.rest = Rest { ready: payload, plain: Bytes::new(), frame_max, fin: true };
             self.next_frame(opcode, rsv);
-            self.top_up(TOP_UP);
+            self.top_up();
         }
     }
 
@@ -158,14 +161,22 @@ impl Send {
         let frame_max = self.fragment_size.filter(|_| fin).map_or(usize::MAX, NonZeroUsize::get);
         self.rest = Rest { ready, plain, frame_max, fin };
         self.next_frame(opcode, RSV1);
-        self.top_up(TOP_UP);
+        self.top_up();
         true
     }
 
-    /// Queues further frames of a long message until `target` bytes are queued.
-    fn top_up(&mut self, target: usize) {
-        while !self.rest.is_empty() && self.outgoing.remaining() < target {
+    /// Queues further frames of a long message until [`TOP_UP`] bytes are queued, and behind the last
+    /// of them the Close frame.
+    fn top_up(&mut self) {
+        while !self.rest.is_empty() && self.outgoing.remaining() < TOP_UP {
             self.next_frame(Opcode::Continuation, 0);
+        }
+        if self.rest.is_empty()
+            && let Some(close) = self.close.take()
+        {
+            let mut body = Vec::new();
+            close.encode(&mut body);
+            self.control(Opcode::Close, &body);
         }
     }
 
@@ -206,7 +217,7 @@ impl Send {
                     self.rest =
                         Rest { ready: Bytes::new(), plain: payload, frame_max: usize::MAX, fin };
                     self.next_frame(Opcode::Continuation, 0);
-                    self.top_up(TOP_UP);
+                    self.top_up();
                 } else {
                     self.frame(Opcode::Continuation, 0, fin, payload);
                 }
@@ -237,12 +248,15 @@ impl Send {
     }
 
     /// Queues the Close frame: the last frame of all.
-    pub(super) fn close(&mut self, close: &Close) {
+    pub(super) fn close(&mut self, close: Close) {
         self.pongs.latest = None;
-        self.top_up(usize::MAX);
-        let mut body = Vec::new();
-        close.encode(&mut body);
-        self.control(Opcode::Close, &body);
+        self.close = Some(Box::new(close));
+        self.top_up();
+    }
+
+    /// Whether all that was sent is in `outgoing`.
+    pub(super) fn is_encoded(&self) -> bool {
+        self.rest.is_empty()
     }
 
     /// The transport took `count` bytes.
@@ -254,13 +268,14 @@ impl Send {
         {
             self.pong(&latest);
         }
-        self.top_up(TOP_UP);
+        self.top_up();
     }
 
     /// Throws away what is queued. Nothing may be queued after this.
     pub(super) fn clear(&mut self) {
         self.outgoing.clear();
         self.rest = Rest::default();
+        self.close = None;
         self.pongs.latest = None;
     }
 

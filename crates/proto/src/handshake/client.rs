@@ -13,7 +13,7 @@ use super::http1::{self, HeadReader};
 use super::limits::HandshakeLimits;
 use super::server::parse_host;
 use super::subprotocol::Subprotocol;
-use super::{Agreement, is_reserved, key, lines, tokens};
+use super::{Agreement, check_deflate_once, is_reserved, key, lines, tokens, with_deflate};
 use crate::extension::{self, Extension, deflate};
 use crate::uri::WsUri;
 use crate::{DeflateParams, InvalidDeflate};
@@ -303,8 +303,8 @@ fn encode_request(request: &ClientRequest, key: &str) -> Result<Vec<u8>, Misuse>
     if !subprotocols.is_empty() {
         write(SEC_WEBSOCKET_PROTOCOL, Subprotocol::format_list(subprotocols).as_bytes());
     }
-    let extensions = deflate::beside(deflate.map(DeflateParams::offer), extensions)
-        .ok_or(Misuse::DeflateRepeated)?;
+    check_deflate_once(*deflate, extensions)?;
+    let extensions = with_deflate(extensions, deflate.map(DeflateParams::offer));
     if !extensions.is_empty() {
         let list = Extension::format_list(&extensions)
             .map_err(|wrong| Misuse::ExtensionInvalid(wrong.text().to_owned()))?;

@@ -62,7 +62,7 @@ pub use server::{Answer, ClientOpening, ServerHandshake};
 pub use subprotocol::{InvalidSubprotocol, Subprotocol};
 
 use crate::DeflateParams;
-use crate::extension::Extension;
+use crate::extension::{Extension, deflate};
 
 /// What an opening handshake settled. Default: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,6 +81,17 @@ pub struct Agreement {
 fn is_reserved(name: &HeaderName) -> bool {
     [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE].contains(name)
         || name.as_str().starts_with("sec-websocket-")
+}
+
+/// The extensions of the caller, and behind them permessage-deflate, which is applied last (§9.1).
+fn with_deflate(others: &[Extension], deflate: Option<Extension>) -> Vec<Extension> {
+    others.iter().cloned().chain(deflate).collect()
+}
+
+/// Refuses permessage-deflate that is both set and given by hand.
+fn check_deflate_once(deflate: Option<DeflateParams>, others: &[Extension]) -> Result<(), Misuse> {
+    let by_hand = || others.iter().any(|other| other.name == deflate::NAME);
+    if deflate.is_some() && by_hand() { Err(Misuse::DeflateRepeated) } else { Ok(()) }
 }
 
 /// The values of all lines of a header, in order.

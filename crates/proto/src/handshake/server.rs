@@ -13,9 +13,9 @@ use super::error::{BadRequest, HandshakeError, Misuse};
 use super::http1::HeadReader;
 use super::limits::HandshakeLimits;
 use super::subprotocol::Subprotocol;
-use super::{Agreement, body, is_reserved, key, lines, tokens};
+use super::{Agreement, body, check_deflate_once, is_reserved, key, lines, tokens, with_deflate};
 use crate::DeflateParams;
-use crate::extension::{self, Extension, deflate};
+use crate::extension::{self, Extension};
 
 /// Reads a client's opening handshake from the bytes of an HTTP/1.1 connection.
 ///
@@ -111,8 +111,9 @@ impl ClientOpening {
         if let Some(name) = headers.keys().find(|name| is_reserved(name)) {
             return Err(Misuse::HeaderReserved(name.clone()).into());
         }
+        check_deflate_once(deflate, &extensions)?;
         let (deflate, answered) = deflate.and_then(|wish| wish.answer(&self.extensions)).unzip();
-        let listed = deflate::beside(answered, &extensions).ok_or(Misuse::DeflateRepeated)?;
+        let listed = with_deflate(&extensions, answered);
 
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

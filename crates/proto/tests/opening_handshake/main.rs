@@ -1,6 +1,7 @@
 //! The opening handshake (§4): each clause, each fault, in any chunking.
 
 mod client;
+mod deflate;
 mod server;
 mod together;
 

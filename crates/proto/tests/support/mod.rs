@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each file of tests uses its part")]
 
+mod blocks;
 mod end;
 mod rng;
 mod wire;
@@ -14,6 +15,7 @@ use longwire_proto::{Close, CloseCode, CloseReason, Config, Fragment, Message, S
 
 #[allow(unused_imports, reason = "each file of tests uses its part")]
 pub(crate) use self::{
+    blocks::{Blocks, Symbol, copies, run_of},
     end::{End, Outcome, SECOND, connection, start},
     rng::Rng,
     wire::{Frame, Wire, frames},

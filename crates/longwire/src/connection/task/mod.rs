@@ -8,7 +8,7 @@ mod transfer;
 use std::{
     collections::VecDeque,
     future::Future,
-    io,
+    io, mem,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -77,6 +77,9 @@ struct Turn {
     taken: u64,
     /// Where what was taken ends among the bytes to write, while the transport is behind.
     marks: VecDeque<(u64, u64)>,
+    /// How much had been taken when all of it was given to the connection, which encodes a long
+    /// message bit by bit; 0 once that has its mark.
+    due: u64,
     /// Whether something was taken and thrown away, so that no more counts as flushed.
     refused: bool,
     /// Payload bytes encoded since all was written.
@@ -87,6 +90,8 @@ struct Turn {
     pings: Vec<(u64, oneshot::Sender<Result<Duration, PingError>>)>,
 
     needs_flush: bool,
+    /// Whether a long message was compressed for so long that other tasks should have their turn.
+    tired: bool,
     needs_shutdown: bool,
     read_ended: bool,
     /// Whether the last read was left out, since the inbox was full.
@@ -127,11 +132,13 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
             outbox_left: false,
             taken: 0,
             marks: VecDeque::new(),
+            due: 0,
             refused: false,
             encoded: 0,
             report: false,
             pings: Vec::new(),
             needs_flush: false,
+            tired: false,
             needs_shutdown: false,
             read_ended: false,
             skipped: false,
@@ -164,6 +171,9 @@ impl<T: AsyncRead + AsyncWrite> Future for Task<T> {
             }
             let read = turn.read(this.io.as_mut(), cx);
             let exchanged = turn.exchange();
+            if mem::take(&mut turn.tired) {
+                break;
+            }
             if read || exchanged && turn.has_work() || wrote && !turn.is_steady() {
                 continue;
             }

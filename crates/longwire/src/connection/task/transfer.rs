@@ -26,7 +26,9 @@ impl Turn {
         cx: &mut Context<'_>,
     ) -> bool {
         let mut wrote = false;
+        let mut pieces = 0;
         while !self.write_failed
+            && !self.tired
             && let Some(transmit) = self.connection.poll_transmit()
         {
             if transmit == Transmit::Fin {
@@ -41,6 +43,9 @@ impl Turn {
                     self.connection.handle_written(count, self.now);
                     self.needs_flush = true;
                     wrote = true;
+                    // What follows of a long message was perhaps compressed just now.
+                    pieces += u32::from(self.connection.queued().is_none());
+                    self.tired = pieces == PIECES_MAX;
                 }
                 Poll::Ready(Err(error)) => {
                     self.fail_writing(error);
@@ -75,12 +80,22 @@ impl Turn {
                 self.patience = later.filter(|_| self.is_open());
             }
         }
-        let behind = self.needs_flush || self.connection.buffered_amount() > 0;
-        if behind && self.pending.is_empty() && self.marks.back().is_none_or(|it| it.0 < self.taken)
+        if self.pending.is_empty()
+            && self.due == 0
+            && self.marks.back().is_none_or(|mark| mark.0 < self.taken)
         {
-            // Beyond so many the last one moves, and a flush waits a little longer.
-            self.marks.truncate(MARKS_MAX - 1);
-            self.marks.push_back((self.taken, self.connection.queued()));
+            self.due = self.taken;
+        }
+        if self.due > 0
+            && let Some(end) = self.connection.queued()
+        {
+            let behind = self.needs_flush || self.connection.buffered_amount() > 0;
+            if behind || !self.pending.is_empty() {
+                // Beyond so many the last one moves, and a flush waits a little longer.
+                self.marks.truncate(MARKS_MAX - 1);
+                self.marks.push_back((self.due, end));
+            }
+            self.due = 0;
         }
         wrote
     }
@@ -231,6 +246,10 @@ fn poll_write<T: AsyncWrite>(
 
 /// Places among the bytes to write that a flush may wait for.
 const MARKS_MAX: usize = 64;
+
+/// Writes in a turn that each lead to a further piece of a long message being compressed: some
+/// milliseconds at the most.
+const PIECES_MAX: u32 = 2;
 
 /// Slices of one vectored write: 16 large messages with their headers.
 const SLICES_MAX: usize = 32;

@@ -55,11 +55,13 @@ impl Compressor {
     /// `None` if the first piece of a message would not shrink: nothing has happened then, and the
     /// message goes out as it is.
     pub(crate) fn compress(&mut self, piece: &[u8], first: bool, last: bool) -> Option<Bytes> {
-        if piece.is_empty() && !first {
+        if piece.is_empty() {
             // A flush behind a flush has nothing to say, but the tail must be behind something.
-            debug_assert!(last, "an empty piece that ends nothing is not sent");
-            self.enter(piece, last);
-            return Some(Bytes::from_static(&EMPTY_BLOCK));
+            return (!first).then(|| {
+                debug_assert!(last, "an empty piece that ends nothing is not sent");
+                self.enter(piece, last);
+                Bytes::from_static(&EMPTY_BLOCK)
+            });
         }
         let history = self.history.as_slice();
         let place = (!history.is_empty()).then_some(self.place);

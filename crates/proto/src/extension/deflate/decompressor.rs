@@ -11,8 +11,8 @@ pub(crate) struct Decompressor {
     max_ratio: Option<u64>,
     /// What later bytes may refer to, as far as the decompressor is not held.
     history: History,
-    /// Held while a message is under way.
-    inflate: Option<Inflate>,
+    /// Held while a message is under way; boxed, since most come whole.
+    inflate: Option<Box<Inflate>>,
     /// Input that waited for room in the output.
     kept: Vec<u8>,
     /// Whether the output was full, so that there may be more of it without further input.
@@ -21,13 +21,13 @@ pub(crate) struct Decompressor {
     at_end: bool,
     /// Bytes of [`END`] that were taken.
     ended: usize,
-    /// Bytes of the message so far, compressed and not.
-    taken: u64,
+    /// Bytes that the headers of the message's frames declared so far, and what became of them.
+    declared: u64,
     made: u64,
 }
 
 /// What came of some input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Inflated {
     /// The input is used up.
     Part(usize),
@@ -48,9 +48,14 @@ impl Decompressor {
             more: false,
             at_end: true,
             ended: 0,
-            taken: 0,
+            declared: 0,
             made: 0,
         }
+    }
+
+    /// Counts a further frame of the message. What it declares does not depend on how it arrives.
+    pub(crate) fn begin_frame(&mut self, payload_len: u64) {
+        self.declared = self.declared.saturating_add(payload_len);
     }
 
     /// Keeps input that [`Self::inflate`] left, until there is room for what becomes of it.
@@ -77,7 +82,7 @@ impl Decompressor {
         out: &mut [u8],
     ) -> Result<Inflated, ProtocolError> {
         let mut inflate = match self.inflate.take() {
-            Some(inflate) => inflate,
+            Some(inflate) => *inflate,
             None => self.start()?,
         };
         let mut made = 0;
@@ -85,12 +90,13 @@ impl Decompressor {
         let mut remembered = 0;
         let result = loop {
             let source = match *input {
-                [] if last && self.at_end => break Inflated::Whole(made),
-                [] if last => &END[self.ended..],
-                [] if !self.more => break Inflated::Part(made),
+                [] if self.more => &[],
+                [] if !last => break Inflated::Part(made),
+                [] if self.at_end => break Inflated::Whole(made),
+                [] => &END[self.ended..],
                 input => input,
             };
-            let starved = source.is_empty();
+            let draining = source.is_empty();
             let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
             let status = inflate
                 .decompress(source, &mut out[made..], InflateFlush::SyncFlush)
@@ -100,14 +106,17 @@ impl Decompressor {
                 usize::try_from(inflate.total_out() - before_out).expect("within the output");
             made += gave;
             if input.is_empty() {
-                self.ended += took; // zero while there may be more input
+                self.ended += took;
             } else {
                 *input = &input[took..];
                 self.at_end &= took == 0;
-                self.taken += took as u64;
             }
             self.check_ratio(gave)?;
             self.more = made == out.len();
+            if self.ended > 0 && gave > 0 {
+                // What was cut takes the end for its own.
+                return Err(ProtocolError::DeflateInvalid);
+            }
             if status == Status::StreamEnd {
                 if self.ended == END.len() {
                     break Inflated::Whole(made);
@@ -120,7 +129,7 @@ impl Decompressor {
                 self.at_end = self.ended == 0;
             } else if self.more {
                 break Inflated::Full;
-            } else if took == 0 && gave == 0 && !starved || self.ended == END.len() {
+            } else if took == 0 && gave == 0 && !draining || self.ended == END.len() {
                 // The data does not end with a block.
                 return Err(ProtocolError::DeflateInvalid);
             }
@@ -134,9 +143,9 @@ impl Decompressor {
         if whole {
             pool::give_decompressor(inflate);
             (self.more, self.at_end, self.ended) = (false, true, 0);
-            (self.taken, self.made) = (0, 0);
+            (self.declared, self.made) = (0, 0);
         } else {
-            self.inflate = Some(inflate);
+            self.inflate = Some(Box::new(inflate));
         }
         Ok(result)
     }
@@ -159,7 +168,7 @@ impl Decompressor {
     fn check_ratio(&mut self, gave: usize) -> Result<(), ProtocolError> {
         self.made += gave as u64;
         match self.max_ratio {
-            Some(ratio) if self.made > RATIO_FREE.max(self.taken.saturating_mul(ratio)) => {
+            Some(ratio) if self.made > RATIO_FREE.max(self.declared.saturating_mul(ratio)) => {
                 let ratio = u32::try_from(ratio).expect("made of one");
                 Err(ProtocolError::LimitExceeded(Limit::InflationRatio(ratio)))
             }

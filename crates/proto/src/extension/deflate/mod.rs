@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 pub(crate) use self::{
     compressor::{Compressor, compress_alone},
     decompressor::{Decompressor, Inflated},
-    params::{NAME, beside},
+    params::NAME,
 };
 pub use self::{
     params::{DeflateParams, InvalidDeflate, WindowBits},
@@ -54,8 +54,8 @@ pub struct Deflate {
     /// Bytes of the shortest message that is compressed. Default: 128: below it, little is left to
     /// gain without context takeover.
     pub threshold: usize,
-    /// Bytes that one byte of a compressed message may become, once it has become 64 KiB. Beyond
-    /// it: 1009. Default: `None`: the format itself allows 1032, and
+    /// Bytes that one byte of a compressed message may become, once it has become 64 KiB; counted by
+    /// the frames that have begun. Beyond it: 1009. Default: `None`: the format itself allows 1032, and
     /// [`Limits::max_message_size`](crate::Limits::max_message_size) holds for what becomes of it.
     pub max_ratio: Option<NonZeroU32>,
 }

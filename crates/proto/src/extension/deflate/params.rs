@@ -288,14 +288,6 @@ fn window(
     Ok(set.replace(bits).is_some())
 }
 
-/// permessage-deflate in front of the other extensions; `None` if it is among them too.
-pub(crate) fn beside(deflate: Option<Extension>, others: &[Extension]) -> Option<Vec<Extension>> {
-    if deflate.is_some() && others.iter().any(|other| other.name == NAME) {
-        return None;
-    }
-    Some(deflate.into_iter().chain(others.iter().cloned()).collect())
-}
-
 /// What is wrong with a server's answer to the offer of permessage-deflate (RFC 7692 §5, §7.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
