@@ -138,7 +138,8 @@ pub enum SendError {
     /// A Close frame was sent, or the connection is gone: nothing may follow (§5.5.1).
     Closed(Sendable),
     /// [`Limits::max_buffered_amount`](crate::Limits::max_buffered_amount) bytes wait to be sent, or
-    /// the rest of a message longer than [`Config::fragment_size`](crate::Config::fragment_size).
+    /// the rest of a long message that goes out in pieces, since it is compressed or longer than
+    /// [`Config::fragment_size`](crate::Config::fragment_size).
     /// Send the message again once the peer has taken some.
     Full(Sendable),
     /// A fragmented message is under way (§5.4). Finish it first.

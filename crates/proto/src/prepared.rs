@@ -26,7 +26,8 @@ pub struct Prepared(Arc<Inner>);
 
 struct Inner {
     message: Message,
-    level: CompressionLevel,
+    /// `None`: never compressed.
+    level: Option<CompressionLevel>,
     plain: Encoded,
     /// For windows of 9 to 15 bits; `None` where the message would not shrink.
     deflated: [OnceLock<Option<Encoded>>; WINDOWS],
@@ -43,12 +44,20 @@ pub(crate) struct Encoded {
 impl Prepared {
     /// Encodes a message, to be compressed at [`CompressionLevel::FASTEST`].
     pub fn new(message: impl Into<Message>) -> Self {
-        Self::with_level(message, Deflate::default().level)
+        Self::encode(&message.into(), Some(Deflate::default().level))
     }
 
     /// Encodes a message, to be compressed at this level, whatever the connections' own.
     pub fn with_level(message: impl Into<Message>, level: CompressionLevel) -> Self {
-        let message = message.into();
+        Self::encode(&message.into(), Some(level))
+    }
+
+    /// Encodes a message that goes out as it is on every connection: see [`Message::uncompressed`].
+    pub fn uncompressed(message: impl Into<Message>) -> Self {
+        Self::encode(&message.into(), None)
+    }
+
+    fn encode(message: &Message, level: Option<CompressionLevel>) -> Self {
         let opcode = Opcode::of(message.message_type());
         let plain = Encoded::new(opcode, 0, message.as_bytes());
         // The message is the frame's payload, so that it is there once.
@@ -79,6 +88,7 @@ impl Prepared {
     /// not shrink.
     pub(crate) fn deflated(&self, bits: WindowBits) -> Option<&Encoded> {
         let inner = &*self.0;
+        let level = inner.level?;
         // Nothing in a message is farther away than it is long.
         let enough = (WindowBits::LEAST_COMPRESSED.get()..bits.get())
             .find(|bits| inner.message.len() <= 1 << bits)
@@ -86,7 +96,7 @@ impl Prepared {
             .unwrap_or(bits);
         let class = usize::from(enough.get() - WindowBits::LEAST_COMPRESSED.get());
         let made = inner.deflated[class].get_or_init(|| {
-            let payload = compress_alone(inner.message.as_bytes(), enough, inner.level)?;
+            let payload = compress_alone(inner.message.as_bytes(), enough, level)?;
             Some(Encoded::new(Opcode::of(inner.message.message_type()), RSV1, &payload))
         });
         made.as_ref()

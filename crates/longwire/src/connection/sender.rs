@@ -203,7 +203,7 @@ impl Sender {
     }
 
     /// Bytes of messages that were sent and that the transport did not take yet, without frame
-    /// headers.
+    /// headers; at most what they become, once they are compressed.
     pub fn buffered_amount(&self) -> usize {
         self.queues.lock().buffered_amount()
     }

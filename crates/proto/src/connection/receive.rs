@@ -184,12 +184,6 @@ impl Receive {
             message.begin_frame(header.payload_len, &self.config)?;
             self.message = Some(message);
         }
-        if let Some(deflate) = &mut self.deflate
-            && !header.opcode.is_control()
-            && self.message.as_ref().is_some_and(|message| message.compressed)
-        {
-            deflate.begin_frame(header.payload_len);
-        }
         Ok(FrameUnderWay {
             opcode: header.opcode,
             fin: header.fin,
@@ -284,8 +278,7 @@ impl Receive {
                 let len = INFLATED_MAX.min(room.saturating_add(1));
                 let inflated = deflate.inflate(&mut piece, last, &mut out[..len])?;
                 let (made, fin) = match inflated {
-                    Inflated::Part(made) => (made, false),
-                    Inflated::Full => (len, false),
+                    Inflated::Part(made) | Inflated::Full(made) => (made, false),
                     Inflated::Whole(made) => (made, true),
                 };
                 message.inflated(made, &self.config)?;
@@ -293,8 +286,8 @@ impl Receive {
                 Ok::<_, ProtocolError>((inflated, part))
             })?;
             let whole = matches!(inflated, Inflated::Whole(_));
-            let starved = matches!(inflated, Inflated::Part(_)) && input.is_empty();
-            if part.is_none() && !whole && !starved && (frame.remaining > 0 || deflate.has_more()) {
+            let more_to_take = frame.remaining > 0 && !input.is_empty();
+            if part.is_none() && !whole && (more_to_take || deflate.has_more()) {
                 continue;
             }
             deflate.keep(piece);

@@ -165,10 +165,14 @@ impl Send {
         true
     }
 
-    /// Queues further frames of a long message until [`TOP_UP`] bytes are queued, and behind the last
-    /// of them the Close frame.
+    /// Queues further frames of a long message until [`TOP_UP`] bytes are queued, or [`PIECES`] were
+    /// compressed; and behind the last of them the Close frame.
     fn top_up(&mut self) {
-        while !self.rest.is_empty() && self.outgoing.remaining() < TOP_UP {
+        let plain = self.rest.plain.len();
+        while !self.rest.is_empty()
+            && self.outgoing.remaining() < TOP_UP
+            && plain - self.rest.plain.len() < PIECES * PIECE
+        {
             self.next_frame(Opcode::Continuation, 0);
         }
         if self.rest.is_empty()
@@ -307,6 +311,9 @@ const MAX_QUEUED_PONGS: u8 = 16;
 /// Bytes that are compressed at a time, so that a long message keeps neither its thread nor control
 /// frames waiting.
 const PIECE: usize = 64 * 1024;
+
+/// Pieces that are compressed in one go, if they become next to nothing.
+const PIECES: usize = 2;
 
 /// Bytes of fragments that are queued ahead of the transport: a Pong waits behind no more than these
 /// and one fragment.

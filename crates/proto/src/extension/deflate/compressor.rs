@@ -59,7 +59,9 @@ impl Compressor {
             // A flush behind a flush has nothing to say, but the tail must be behind something.
             return (!first).then(|| {
                 debug_assert!(last, "an empty piece that ends nothing is not sent");
-                self.enter(piece, last);
+                if !self.takeover {
+                    self.enter(piece, last);
+                }
                 Bytes::from_static(&EMPTY_BLOCK)
             });
         }
@@ -74,7 +76,11 @@ impl Compressor {
         }
         let compressed = SCRATCH.with_borrow_mut(|scratch| {
             let compressed = flush(&mut deflate, piece, last, scratch);
-            (!first || compressed.len() < piece.len()).then(|| Bytes::copy_from_slice(compressed))
+            if compressed.len() < piece.len() {
+                return Some(Bytes::copy_from_slice(compressed));
+            }
+            // What went out before cannot be taken back.
+            (!first).then(|| stored(piece, last))
         });
         let next = compressed.as_ref().and_then(|_| self.enter(piece, last));
         pool::give_compressor(self.kind, next, deflate);
@@ -144,9 +150,28 @@ fn flush<'o>(
     }
 }
 
+/// A piece in stored blocks, which enters the window as a compressed one does (RFC 1951 §3.2.4).
+fn stored(piece: &[u8], last: bool) -> Bytes {
+    let mut out = Vec::with_capacity(piece.len() + 2 * STORED_HEADER_LEN + 1);
+    for block in piece.chunks(u16::MAX.into()) {
+        let len = u16::try_from(block.len()).expect("chunked by it");
+        out.push(0x00);
+        out.extend_from_slice(&len.to_le_bytes());
+        out.extend_from_slice(&(!len).to_le_bytes());
+        out.extend_from_slice(block);
+    }
+    if last {
+        out.extend_from_slice(&EMPTY_BLOCK);
+    }
+    out.into()
+}
+
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
+
+/// BFINAL, BTYPE, LEN and NLEN of a stored block at a byte's border.
+const STORED_HEADER_LEN: usize = 5;
 
 /// An empty stored block without its tail.
 const EMPTY_BLOCK: [u8; 1] = [0x00];

@@ -1,38 +1,47 @@
 //! Messages made whole again (RFC 7692 §7.2.2).
 
+use std::fmt;
+
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::{Deflate, TAIL, WindowBits, history::History, pool};
 use crate::{Limit, ProtocolError};
 
 /// The receiving half of one connection's permessage-deflate.
+#[derive(Debug)]
 pub(crate) struct Decompressor {
     takeover: bool,
     max_ratio: Option<u64>,
-    /// What later bytes may refer to, as far as the decompressor is not held.
+    /// What later bytes may refer to, and the decompressor under way does not know.
     history: History,
-    /// Held while a message is under way; boxed, since most come whole.
-    inflate: Option<Box<Inflate>>,
+    under_way: Option<Box<UnderWay>>,
+}
+
+/// A compressed message that has not ended.
+struct UnderWay {
+    inflate: Inflate,
     /// Input that waited for room in the output.
     kept: Vec<u8>,
     /// Whether the output was full, so that there may be more of it without further input.
     more: bool,
-    /// Whether the compressed data may end here: nothing came, or a final block ended.
+    /// Whether the data turned out to be corrupt behind what was given out.
+    corrupt: bool,
+    /// Whether the data may end here: nothing came, or a final block ended.
     at_end: bool,
     /// Bytes of [`END`] that were taken.
     ended: usize,
-    /// Bytes that the headers of the message's frames declared so far, and what became of them.
-    declared: u64,
+    /// Bytes taken so far, and what became of them.
+    taken: u64,
     made: u64,
 }
 
-/// What came of some input.
+/// What came of some input, with the number of bytes in the output.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Inflated {
     /// The input is used up.
     Part(usize),
-    /// The output is full; there may be more without further input.
-    Full,
+    /// The output is full, or as full as it may be; there may be more without further input.
+    Full(usize),
     /// The message is whole.
     Whole(usize),
 }
@@ -43,118 +52,130 @@ impl Decompressor {
             takeover,
             max_ratio: settings.max_ratio.map(|ratio| ratio.get().into()),
             history: History::new(bits.window_size()),
-            inflate: None,
-            kept: Vec::new(),
-            more: false,
-            at_end: true,
-            ended: 0,
-            declared: 0,
-            made: 0,
+            under_way: None,
         }
-    }
-
-    /// Counts a further frame of the message. What it declares does not depend on how it arrives.
-    pub(crate) fn begin_frame(&mut self, payload_len: u64) {
-        self.declared = self.declared.saturating_add(payload_len);
     }
 
     /// Keeps input that [`Self::inflate`] left, until there is room for what becomes of it.
     pub(crate) fn keep(&mut self, input: &[u8]) {
-        self.kept = input.to_vec();
+        if let Some(message) = &mut self.under_way {
+            message.kept = input.to_vec();
+        }
     }
 
     /// What was kept.
     pub(crate) fn take_kept(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.kept)
+        self.under_way.as_mut().map(|message| std::mem::take(&mut message.kept)).unwrap_or_default()
     }
 
     /// Whether something may come of what was taken already.
     pub(crate) fn has_more(&self) -> bool {
-        self.more || !self.kept.is_empty()
+        self.under_way.as_ref().is_some_and(|it| it.more || it.corrupt || !it.kept.is_empty())
     }
 
     /// Inflates from `input` into `out`, which must not be empty. `last` says that the message has
     /// no input but this.
+    ///
+    /// What comes before corrupt data is given out first, whatever the pieces of the input.
     pub(crate) fn inflate(
         &mut self,
         input: &mut &[u8],
         last: bool,
         out: &mut [u8],
     ) -> Result<Inflated, ProtocolError> {
-        let mut inflate = match self.inflate.take() {
-            Some(inflate) => *inflate,
-            None => self.start()?,
+        let mut message = match self.under_way.take() {
+            Some(message) => message,
+            None => Box::new(self.start()?),
         };
+        if message.corrupt {
+            return Err(ProtocolError::DeflateInvalid);
+        }
+        let out_len = match self.max_ratio {
+            // Judged where the message stands at the same bytes, however they arrive.
+            Some(_) => out.len().min(message.bytes_to_verdict()),
+            None => out.len(),
+        };
+        let out = &mut out[..out_len];
         let mut made = 0;
         // Bytes of `out` that `history` has.
         let mut remembered = 0;
         let result = loop {
             let source = match *input {
-                [] if self.more => &[],
+                [] if message.more => &[],
                 [] if !last => break Inflated::Part(made),
-                [] if self.at_end => break Inflated::Whole(made),
-                [] => &END[self.ended..],
+                [] if message.at_end => break Inflated::Whole(made),
+                [] => &END[message.ended..],
                 input => input,
             };
             let draining = source.is_empty();
-            let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
-            let status = inflate
-                .decompress(source, &mut out[made..], InflateFlush::SyncFlush)
-                .map_err(|_| ProtocolError::DeflateInvalid)?;
-            let took = usize::try_from(inflate.total_in() - before_in).expect("within the input");
-            let gave =
-                usize::try_from(inflate.total_out() - before_out).expect("within the output");
+            let (status, took, gave) = message.step(source, &mut out[made..]);
             made += gave;
             if input.is_empty() {
-                self.ended += took;
+                message.ended += took;
+                if gave > 0 && !draining {
+                    // What was cut takes the end for its own.
+                    return Err(ProtocolError::DeflateInvalid);
+                }
             } else {
                 *input = &input[took..];
-                self.at_end &= took == 0;
+                message.at_end &= took == 0;
+                message.taken += took as u64;
             }
-            self.check_ratio(gave)?;
-            self.more = made == out.len();
-            if self.ended > 0 && gave > 0 {
-                // What was cut takes the end for its own.
-                return Err(ProtocolError::DeflateInvalid);
-            }
-            if status == Status::StreamEnd {
-                if self.ended == END.len() {
+            message.more = made == out.len();
+            let stuck = took == 0 && gave == 0 && !draining && !message.more;
+            match status {
+                Some(Status::StreamEnd) if message.ended == END.len() => {
                     break Inflated::Whole(made);
                 }
-                // BFINAL (§7.2.3.4): further blocks follow, and may refer to what came before.
-                self.history.push(&out[remembered..made]);
-                remembered = made;
-                inflate.reset(false);
-                self.prime(&mut inflate)?;
-                self.at_end = self.ended == 0;
-            } else if self.more {
-                break Inflated::Full;
-            } else if took == 0 && gave == 0 && !draining || self.ended == END.len() {
+                Some(Status::StreamEnd) => {
+                    // BFINAL (§7.2.3.4): further blocks follow, and may refer to what came before.
+                    self.history.push(&out[remembered..made]);
+                    remembered = made;
+                    message.inflate.reset(false);
+                    self.prime(&mut message.inflate)?;
+                    message.at_end = message.ended == 0;
+                }
+                Some(_) if message.more => break Inflated::Full(made),
                 // The data does not end with a block.
-                return Err(ProtocolError::DeflateInvalid);
+                Some(_) if message.ended == END.len() || stuck => {
+                    return Err(ProtocolError::DeflateInvalid);
+                }
+                Some(_) => {}
+                None if made == 0 => return Err(ProtocolError::DeflateInvalid),
+                None => {
+                    message.corrupt = true;
+                    break Inflated::Part(made);
+                }
             }
         };
-        let whole = matches!(result, Inflated::Whole(_));
-        if self.takeover || !whole {
-            self.history.push(&out[remembered..made]);
+        self.check_ratio(&message)?;
+        if let Inflated::Whole(_) = result {
+            pool::give_decompressor(message.inflate);
+            if !self.takeover {
+                self.history.clear();
+                return Ok(result);
+            }
         } else {
-            self.history.clear();
+            self.under_way = Some(message);
         }
-        if whole {
-            pool::give_decompressor(inflate);
-            (self.more, self.at_end, self.ended) = (false, true, 0);
-            (self.declared, self.made) = (0, 0);
-        } else {
-            self.inflate = Some(Box::new(inflate));
-        }
+        self.history.push(&out[remembered..made]);
         Ok(result)
     }
 
-    /// A decompressor that knows the window.
-    fn start(&mut self) -> Result<Inflate, ProtocolError> {
+    /// A message of which nothing has come, and a decompressor that knows the window.
+    fn start(&mut self) -> Result<UnderWay, ProtocolError> {
         let mut inflate = pool::take_decompressor();
         self.prime(&mut inflate)?;
-        Ok(inflate)
+        Ok(UnderWay {
+            inflate,
+            kept: Vec::new(),
+            more: false,
+            corrupt: false,
+            at_end: true,
+            ended: 0,
+            taken: 0,
+            made: 0,
+        })
     }
 
     fn prime(&self, inflate: &mut Inflate) -> Result<(), ProtocolError> {
@@ -165,10 +186,12 @@ impl Decompressor {
         inflate.set_dictionary(history).map(drop).map_err(|_| ProtocolError::DeflateInvalid)
     }
 
-    fn check_ratio(&mut self, gave: usize) -> Result<(), ProtocolError> {
-        self.made += gave as u64;
+    fn check_ratio(&self, message: &UnderWay) -> Result<(), ProtocolError> {
         match self.max_ratio {
-            Some(ratio) if self.made > RATIO_FREE.max(self.declared.saturating_mul(ratio)) => {
+            Some(ratio)
+                if message.made.is_multiple_of(VERDICT_EVERY)
+                    && message.made > RATIO_FREE.max(message.taken.saturating_mul(ratio)) =>
+            {
                 let ratio = u32::try_from(ratio).expect("made of one");
                 Err(ProtocolError::LimitExceeded(Limit::InflationRatio(ratio)))
             }
@@ -177,9 +200,27 @@ impl Decompressor {
     }
 }
 
-impl std::fmt::Debug for Decompressor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Decompressor").field("takeover", &self.takeover).finish_non_exhaustive()
+impl UnderWay {
+    /// Inflates once: the status, unless the data is corrupt, and the bytes taken and made.
+    fn step(&mut self, source: &[u8], out: &mut [u8]) -> (Option<Status>, usize, usize) {
+        let (before_in, before_out) = (self.inflate.total_in(), self.inflate.total_out());
+        let status = self.inflate.decompress(source, out, InflateFlush::SyncFlush).ok();
+        let took = self.inflate.total_in() - before_in;
+        let gave = self.inflate.total_out() - before_out;
+        self.made += gave;
+        let count = |bytes: u64| usize::try_from(bytes).expect("within a buffer");
+        (status, count(took), count(gave))
+    }
+
+    fn bytes_to_verdict(&self) -> usize {
+        let left = VERDICT_EVERY - self.made % VERDICT_EVERY;
+        usize::try_from(left).expect("16 KiB at most")
+    }
+}
+
+impl fmt::Debug for UnderWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnderWay").field("made", &self.made).finish_non_exhaustive()
     }
 }
 
@@ -189,3 +230,6 @@ const END: [u8; 6] = [TAIL[0], TAIL[1], TAIL[2], TAIL[3], 0x03, 0x00];
 
 /// Bytes that a message may become whatever the ratio.
 const RATIO_FREE: u64 = 64 * 1024;
+
+/// Bytes from one look at the ratio to the next.
+const VERDICT_EVERY: u64 = 16 * 1024;

@@ -26,12 +26,13 @@ pub use self::{
 /// |---|---|---|
 /// | off | [`Config::deflate`](crate::Config::deflate) is `None` | nothing |
 /// | no context takeover | [`Deflate::no_context_takeover`], the default | 0.2 KiB |
-/// | context takeover | [`Deflate::context_takeover`] | besides, what the peer's messages may refer to: up to 34 KiB at 15 window bits, 4.3 KiB at 12, 0.6 KiB at 9; and up to 4.3 KiB of what was sent |
+/// | context takeover | [`Deflate::context_takeover`] | besides, of what was received up to 34 KiB at 15 window bits, 4.3 KiB at 12, 0.6 KiB at 9; and of what was sent up to 4.3 KiB |
 ///
-/// Nothing is kept before the first compressed message, and never more than was sent or received.
-/// The compressors and decompressors themselves belong to the thread: up to 32 compressors of at
-/// most 370 KiB, made when they are needed, and 4 decompressors of 48 KiB. A compressed message
-/// that arrives in several reads holds a decompressor until it ends.
+/// Of text, a connection keeps nothing before the first compressed message, and never more than was
+/// received and sent. The compressors and decompressors belong to the thread: up to 32 compressors
+/// of at most 370 KiB, made when they are needed, and 4 decompressors of 48 KiB. A compressed message
+/// that arrives in several reads holds a decompressor until it ends, and what its later bytes may
+/// refer to.
 ///
 /// With context takeover a message may refer to those before it, so that similar messages shrink
 /// to a fraction. A connection that finds its compressor as it left it, since few others share the
@@ -48,14 +49,15 @@ pub struct Deflate {
     /// What a client offers and a server agrees to. Default:
     /// [`DeflateParams::NO_CONTEXT_TAKEOVER`].
     pub params: DeflateParams,
-    /// How hard to compress. Default: [`CompressionLevel::FASTEST`], which takes a third of the
-    /// time of level 6 and gives about a third more bytes.
+    /// How hard to compress. Default: [`CompressionLevel::FASTEST`]. On JSON it takes a third of the
+    /// time of level 6 and gives 30 to 55 % more bytes; with context takeover it gives fewer bytes
+    /// than level 6 without, in less time.
     pub level: CompressionLevel,
-    /// Bytes of the shortest message that is compressed. Default: 128: below it, little is left to
-    /// gain without context takeover.
+    /// Bytes of the shortest message that is compressed. Default: 128, or 32 with
+    /// [`Self::context_takeover`]: below, JSON hardly shrinks.
     pub threshold: usize,
-    /// Bytes that one byte of a compressed message may become, once it has become 64 KiB; counted by
-    /// the frames that have begun. Beyond it: 1009. Default: `None`: the format itself allows 1032, and
+    /// Bytes that one byte of a compressed message may become, looked at every 16 KiB once it has
+    /// become 64 KiB. Beyond it: 1009. Default: `None`: the format itself allows 1032, and
     /// [`Limits::max_message_size`](crate::Limits::max_message_size) holds for what becomes of it.
     pub max_ratio: Option<NonZeroU32>,
 }
@@ -75,7 +77,11 @@ impl Deflate {
     /// Messages may refer to those before them, in both directions.
     #[must_use]
     pub const fn context_takeover() -> Self {
-        Self { params: DeflateParams::CONTEXT_TAKEOVER, ..Self::no_context_takeover() }
+        Self {
+            params: DeflateParams::CONTEXT_TAKEOVER,
+            threshold: 32,
+            ..Self::no_context_takeover()
+        }
     }
 }
 
