@@ -1,5 +1,6 @@
 //! The peers of `tests/peers`, as servers and as clients, and Longwire's own programs beside them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -21,7 +22,7 @@ pub const SCRIPT_LIMIT: Duration = Duration::from_secs(75);
 pub const SUBPROTOCOL: &str = "chat";
 
 /// The steps of the script, in their order. A report must have them all.
-const STEPS: [&str; 14] = [
+const STEPS: [&str; 17] = [
     "opening",
     "text",
     "empty text",
@@ -35,8 +36,14 @@ const STEPS: [&str; 14] = [
     "ping",
     "ping between fragments",
     "burst",
+    "similar texts",
+    "random binaries",
+    "empty messages",
     "close",
 ];
+
+/// The steps that a client with a browser's interface leaves out.
+const BEYOND_BROWSERS: [&str; 3] = ["fragmented text", "ping", "ping between fragments"];
 
 /// With or without TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,10 +75,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a peer as an echo server that knows [`SUBPROTOCOL`].
-    pub fn peer(peer: &Peer, scheme: Scheme, certificates: &Certificates) -> Result<Self> {
+    /// Starts a peer as an echo server that knows [`SUBPROTOCOL`], with further `options`.
+    pub fn peer(
+        peer: &Peer,
+        scheme: Scheme,
+        certificates: &Certificates,
+        options: &[&str],
+    ) -> Result<Self> {
         let mut command = peer.command();
-        command.args(["server", "--port", "0", "--subprotocol", SUBPROTOCOL]);
+        command.args(["server", "--port", "0", "--subprotocol", SUBPROTOCOL]).args(options);
         add_identity(&mut command, scheme, certificates);
         Self::start(command, scheme, "listening ")
     }
@@ -116,13 +128,26 @@ pub struct Report {
     ok: bool,
     /// The subprotocol that was chosen.
     pub subprotocol: Option<String>,
-    /// The extensions that were agreed on.
+    /// The extensions that were agreed on, as a header has them.
     #[serde(default)]
-    pub extensions: String,
+    extensions: String,
     #[serde(default)]
     steps: Vec<String>,
     /// The Close frame that came back.
     pub close: Option<CloseReport>,
+}
+
+impl Report {
+    /// Whether what was agreed on is `extension`, the only one, or none where it is empty. The order
+    /// of parameters is free.
+    pub fn agreed_on(&self, extension: &str) -> bool {
+        parts(&self.extensions) == parts(extension)
+    }
+}
+
+/// The name of an extension and its parameters.
+pub fn parts(extension: &str) -> BTreeSet<&str> {
+    extension.split(';').map(str::trim).collect()
 }
 
 /// A Close frame.
@@ -141,17 +166,30 @@ pub fn run_client(
     client: Command,
     url: &str,
     certificates: &Certificates,
-    subprotocols: &[&str],
+    options: &[&str],
 ) -> Result<Report> {
     let authority = url.starts_with("wss:").then(|| certificates.authority());
-    let process = Process::start(client_command(client, url, authority.as_deref(), subprotocols))?;
+    let report = run_script(client_command(client, url, authority.as_deref(), options))?;
+    ensure!(report.steps == STEPS, "steps are missing: {report:?}");
+    Ok(report)
+}
+
+/// As [`run_client`], without TLS, for a client that has the interface of browsers.
+pub fn run_browser_like_client(client: Command, url: &str, options: &[&str]) -> Result<Report> {
+    let report = run_script(client_command(client, url, None, options))?;
+    let steps = STEPS.iter().filter(|step| !BEYOND_BROWSERS.contains(step));
+    ensure!(report.steps.iter().eq(steps), "steps are missing: {report:?}");
+    Ok(report)
+}
+
+fn run_script(command: Command) -> Result<Report> {
+    let process = Process::start(command)?;
     let status = process.wait(SCRIPT_LIMIT)?;
     let line =
         process.stdout().pop().with_context(|| format!("no report: {}", process.description()))?;
     let report: Report = serde_json::from_str(&line)
         .with_context(|| format!("no report: {}", process.description()))?;
     ensure!(report.ok && status.success(), "{}", process.description());
-    ensure!(report.steps == STEPS, "steps are missing: {report:?}");
     Ok(report)
 }
 
@@ -159,14 +197,32 @@ fn client_command(
     mut client: Command,
     url: &str,
     authority: Option<&Path>,
-    subprotocols: &[&str],
+    options: &[&str],
 ) -> Command {
-    client.args(["client", url]);
+    client.args(["client", url]).args(options);
     if let Some(authority) = authority {
         client.arg("--ca").arg(authority);
     }
-    for subprotocol in subprotocols {
-        client.args(["--subprotocol", subprotocol]);
-    }
     client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agreement_is_compared_without_the_order_of_its_parameters() {
+        let report = |extensions: &str| Report {
+            peer: String::new(),
+            ok: true,
+            subprotocol: None,
+            extensions: extensions.to_owned(),
+            steps: Vec::new(),
+            close: None,
+        };
+        assert!(report("permessage-deflate;b;a=9").agreed_on("permessage-deflate; a=9; b"));
+        assert!(!report("permessage-deflate;b").agreed_on("permessage-deflate"));
+        assert!(!report("").agreed_on("permessage-deflate"));
+        assert!(report("").agreed_on(""));
+    }
 }

@@ -1,15 +1,21 @@
 //! Chromium's own WebSocket, in a page, against `longwire echo`.
 
 use anyhow::Result;
-use longwire::{Acceptor, Close, CloseReason, OriginPolicy, WebSocket};
+use longwire::{Acceptor, Close, CloseReason, Config, Deflate, OriginPolicy, WebSocket};
 use longwire_tests::browser::{Browser, PageServer};
 use longwire_tests::certificates::Certificates;
+use longwire_tests::forms::{ALL_FORMS, EchoServers};
 use longwire_tests::peers::{Scheme, Server};
+use longwire_tests::relay::Relay;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 /// The page's host in all tests but those of the Origin policy.
 const HOST: &str = "127.0.0.1";
+
+/// Bytes in one direction that show that the scenario `messages`, which has 6.8 MB, was compressed,
+/// although a quarter of the messages was not to be.
+const MOST_BYTES: u64 = 2_300_000;
 
 /// Runs `scenario` against a server that allows the page.
 fn run(scheme: Scheme, scenario: &str, server_options: &[&str], offers: &[&str]) -> Result<Value> {
@@ -25,24 +31,67 @@ fn normal_close() -> Value {
     clean(1000, "")
 }
 
+/// What the page saw when all went well.
+fn well(extensions: &str) -> Value {
+    json!({ "extensions": extensions, "close": normal_close() })
+}
+
+/// The browser offers compression, and the server declines it.
 #[test]
 fn messages_of_all_kinds_and_sizes_come_back() -> Result<()> {
-    let seen = run(Scheme::Plain, "messages", &[], &[])?;
-    assert_eq!(seen["close"], normal_close(), "{seen}");
+    assert_eq!(run(Scheme::Plain, "messages", &[], &[])?, well(""));
     Ok(())
 }
 
 #[test]
 fn messages_of_all_kinds_and_sizes_come_back_over_tls() -> Result<()> {
-    let seen = run(Scheme::Tls, "messages", &[], &[])?;
-    assert_eq!(seen["close"], normal_close(), "{seen}");
+    assert_eq!(run(Scheme::Tls, "messages", &[], &[])?, well(""));
     Ok(())
 }
 
 #[test]
 fn a_burst_of_messages_comes_back_in_order() -> Result<()> {
-    let seen = run(Scheme::Plain, "burst", &[], &[])?;
-    assert_eq!(seen["close"], normal_close(), "{seen}");
+    assert_eq!(run(Scheme::Plain, "burst", &[], &[])?, well(""));
+    Ok(())
+}
+
+/// The server's answers, and what the page sees of them.
+const DEFLATE: [(&str, &str); 2] = [
+    ("takeover", "permessage-deflate"),
+    ("no-takeover", "permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
+];
+
+#[test]
+fn compressed_messages_come_back() -> Result<()> {
+    for (mode, agreed) in DEFLATE {
+        assert_eq!(run(Scheme::Plain, "messages", &["--deflate", mode], &[])?, well(agreed));
+        assert_eq!(run(Scheme::Plain, "burst", &["--deflate", mode], &[])?, well(agreed));
+    }
+    Ok(())
+}
+
+/// Both servers share what they prepare.
+#[test]
+fn prepared_ordinary_and_uncompressed_messages_come_back_in_turn() -> Result<()> {
+    let certificates = Certificates::generate()?;
+    let servers = EchoServers::new(&ALL_FORMS)?;
+    let modes = [Deflate::context_takeover(), Deflate::no_context_takeover()];
+    for (mut mode, (_, agreed)) in modes.into_iter().zip(DEFLATE) {
+        mode.threshold = 0;
+        let mut config = Config::default();
+        config.deflate = Some(mode);
+        let relay = Relay::start(servers.start(config)?)?;
+        let page = PageServer::start()?;
+        let browser = Browser::start(page, HOST, "messages", &relay.url("/"), &[], &certificates)?;
+        assert_eq!(browser.result()?, well(agreed));
+        let (sent, received) = (relay.from_client(), relay.from_server());
+        assert!(
+            sent < MOST_BYTES && received < MOST_BYTES,
+            "{agreed}: the page sent {sent} bytes and received {received}"
+        );
+    }
+    let reused = servers.shared.reused();
+    assert!(reused > 20, "{reused} times was a prepared message shared");
     Ok(())
 }
 

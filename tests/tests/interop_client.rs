@@ -25,7 +25,9 @@ struct Fixture {
 impl Fixture {
     fn start(peer: &Peer, scheme: Scheme) -> Result<Self> {
         let certificates = Certificates::generate()?;
-        let server = Server::peer(peer, scheme, &certificates)?;
+        // Compression is on, and not offered.
+        let deflate = ["--deflate", "no-takeover"];
+        let server = Server::peer(peer, scheme, &certificates, &deflate)?;
         Ok(Self { server, scheme, certificates })
     }
 
@@ -42,8 +44,10 @@ fn whole_script(peer: &Peer, scheme: Scheme) -> Result<()> {
     let fixture = Fixture::start(peer, scheme)?;
     let client = || Command::new(env!("CARGO_BIN_EXE_interop_client"));
     let url = fixture.server.url("/");
-    let report = run_client(client(), &url, &fixture.certificates, &[SUBPROTOCOL, "other"])?;
+    let offers = ["--subprotocol", SUBPROTOCOL, "--subprotocol", "other"];
+    let report = run_client(client(), &url, &fixture.certificates, &offers)?;
     assert_eq!(report.subprotocol.as_deref(), Some(SUBPROTOCOL), "{report:?}");
+    assert!(report.agreed_on(""), "{report:?}");
     let report = run_client(client(), &url, &fixture.certificates, &[])?;
     assert_eq!(report.subprotocol, None, "{report:?}");
     Ok(())

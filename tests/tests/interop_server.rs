@@ -4,18 +4,23 @@ use std::time::Duration;
 
 use anyhow::Result;
 use longwire_tests::certificates::Certificates;
-use longwire_tests::peers::{Scheme, Server, run_client};
+use longwire_tests::peers::{Report, Scheme, Server, run_client};
 use longwire_toolbox::peer::Peer;
 use longwire_toolbox::{go, java, node, python};
 
+/// The clients offer compression, and the server declines it.
 fn check(client: &Peer, scheme: Scheme) -> Result<()> {
     let certificates = Certificates::generate()?;
     // The server's order is not the client's, and the client's counts (RFC 6455 section 4.1).
     let known = ["--subprotocol", "notes", "--subprotocol", "chat"];
     let server = Server::longwire(scheme, &certificates, &known)?;
-    let run = |offers| run_client(client.command(), &server.url("/"), &certificates, offers);
-
-    let report = run(&["chat", "notes"])?;
+    let run = |subprotocols: &[&str]| -> Result<Report> {
+        let options = [&["--deflate", "no-takeover"], subprotocols].concat();
+        let report = run_client(client.command(), &server.url("/"), &certificates, &options)?;
+        assert!(report.agreed_on(""), "{report:?}");
+        Ok(report)
+    };
+    let report = run(&["--subprotocol", "chat", "--subprotocol", "notes"])?;
     assert_eq!(report.subprotocol.as_deref(), Some("chat"), "{report:?}");
     let report = run(&[])?;
     assert_eq!(report.subprotocol, None, "{report:?}");

@@ -2,17 +2,24 @@
 
 use anyhow::Result;
 use longwire_tests::certificates::Certificates;
-use longwire_tests::peers::{SUBPROTOCOL, Scheme, Server, run_client};
+use longwire_tests::peers::{Report, SUBPROTOCOL, Scheme, Server, run_client};
 use longwire_toolbox::peer::Peer;
 use longwire_toolbox::{go, java, node, python};
 
 fn check(client: &Peer, server: &Peer) -> Result<()> {
     let certificates = Certificates::generate()?;
-    for scheme in [Scheme::Plain, Scheme::Tls] {
-        let server = Server::peer(server, scheme, &certificates)?;
-        let report = run_client(client.command(), &server.url("/"), &certificates, &[SUBPROTOCOL])?;
+    let run = |scheme, deflate: &[&str]| -> Result<Report> {
+        let server = Server::peer(server, scheme, &certificates, deflate)?;
+        let options = [&["--subprotocol", SUBPROTOCOL], deflate].concat();
+        let report = run_client(client.command(), &server.url("/"), &certificates, &options)?;
         assert_eq!(report.subprotocol.as_deref(), Some(SUBPROTOCOL), "{report:?}");
-    }
+        Ok(report)
+    };
+    let report = run(Scheme::Plain, &["--deflate", "no-takeover"])?;
+    let both = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+    assert!(report.agreed_on(both), "{report:?}");
+    let report = run(Scheme::Tls, &[])?;
+    assert!(report.agreed_on(""), "{report:?}");
     Ok(())
 }
 

@@ -44,7 +44,7 @@ fn whole_script(kind: Kind, scheme: Scheme) -> Result<()> {
     let fixture = Fixture::start(kind, scheme)?;
     let client = Command::new(env!("CARGO_BIN_EXE_interop_client"));
     let url = fixture.proxy.url("/");
-    let report = run_client(client, &url, &fixture.certificates, &[SUBPROTOCOL])
+    let report = run_client(client, &url, &fixture.certificates, &["--subprotocol", SUBPROTOCOL])
         .with_context(|| fixture.proxy.description())?;
     assert_eq!(report.subprotocol.as_deref(), Some(SUBPROTOCOL), "{report:?}");
     Ok(())

@@ -77,8 +77,14 @@ impl WebSocketUpgrade {
         self
     }
 
-    /// Answers with the application's own choice of subprotocol and headers, in place of the choice
-    /// among [`Self::subprotocols`]. An answer that does not fit the request, such as a subprotocol
+    /// What the settings so far answer, for [`Self::answer`] to start from: a subprotocol of
+    /// [`Self::subprotocols`], and compression if [`Self::config`] has it.
+    pub fn default_answer(&self) -> Answer {
+        self.acceptor.answer(&self.upgradable.opening)
+    }
+
+    /// Answers with the application's own choice of subprotocol, extensions and headers, in place of
+    /// [`Self::default_answer`]. An answer that does not fit the request, such as a subprotocol
     /// that was not offered, gives the client 500.
     pub fn answer(mut self, answer: Answer) -> Self {
         self.answer = Some(answer);

@@ -52,6 +52,18 @@ function check(condition, message) {
 const bytesOf = async (data) => new Uint8Array(data instanceof Blob ? await data.arrayBuffer() : data);
 const numbered = (length) => Uint8Array.from({ length }, (_, i) => (31 * i) % 251);
 
+/** The JSON text number `i`: like those before it, and longer. */
+function similar(i) {
+  const items = Array.from({ length: 1 + Math.floor((i * i) / 2) }, (_, id) => {
+    const value = (7 * id * id + 13 * i) % 1000;
+    return `{"id":${id},"name":"sensor ${id}","value":${value},"state":"ok"}`;
+  });
+  return `[${items.join(",")}]`;
+}
+
+/** Bytes that cannot be compressed. */
+const random = (length) => crypto.getRandomValues(new Uint8Array(length));
+
 async function checkText(socket, text) {
   const data = await echo(socket, text);
   check(data === text, `${text.length} characters came back as ${data.length ?? data}`);
@@ -63,6 +75,13 @@ async function checkBinary(socket, message, length, kind) {
   const bytes = await bytesOf(data);
   check(bytes.length === length, `${length} bytes came back as ${bytes.length}`);
   check(bytes.every((byte, i) => byte === (31 * i) % 251), "the echo has other bytes than were sent");
+}
+
+async function checkRandom(socket, length) {
+  const message = random(length);
+  const bytes = await bytesOf(await echo(socket, message));
+  check(bytes.length === length, `${length} bytes came back as ${bytes.length}`);
+  check(bytes.every((byte, i) => byte === message[i]), "the echo has other bytes than were sent");
 }
 
 const scenarios = {
@@ -78,6 +97,9 @@ const scenarios = {
       await checkBinary(socket, numbered(length), length, Blob);
       socket.binaryType = "arraybuffer";
     }
+    for (let i = 0; i < 60; i++) await checkText(socket, similar(i));
+    for (const length of [50, 500, 5000, 50_000]) await checkRandom(socket, length);
+    for (const text of ["", "", similar(9)]) await checkText(socket, text);
     check(socket.bufferedAmount === 0, `${socket.bufferedAmount} bytes are still buffered`);
     return { extensions: socket.extensions, close: await close(socket, 1000) };
   },
@@ -85,6 +107,7 @@ const scenarios = {
   /** Messages that wait in the browser's and the server's queues, and come back in order. */
   async burst() {
     const socket = await open();
+    const { extensions } = socket;
     const arrived = [];
     const all = new Promise((resolve, reject) => {
       socket.onmessage = ({ data }) => arrived.push(data) === 1000 && resolve();
@@ -94,7 +117,7 @@ const scenarios = {
     await all;
     socket.onclose = null;
     check(arrived.every((text, i) => text === `burst ${i}`), "the echoes are out of order");
-    return { close: await close(socket, 1000) };
+    return { extensions, close: await close(socket, 1000) };
   },
 
   /** One socket for each way to close, and what its close event said. */

@@ -127,6 +127,30 @@ func numbered(length int) []byte {
 	return data
 }
 
+// similar gives the JSON text number i: like those before it, and longer.
+func similar(i int) string {
+	items := make([]string, 1+i*i/2)
+	for id := range items {
+		value := (7*id*id + 13*i) % 1000
+		items[id] = fmt.Sprintf(`{"id":%d,"name":"sensor %d","value":%d,"state":"ok"}`, id, id, value)
+	}
+	return "[" + strings.Join(items, ",") + "]"
+}
+
+// random gives binaries of these lengths, one after the other from a generator: nothing in them repeats.
+func random(lengths ...int) [][]byte {
+	x := uint32(1)
+	all := make([][]byte, len(lengths))
+	for i, length := range lengths {
+		all[i] = make([]byte, length)
+		for j := range all[i] {
+			x = (x*1103515245 + 12345) & 0x7fffffff
+			all[i][j] = byte(x >> 16)
+		}
+	}
+	return all
+}
+
 // steps are those between the opening and the close, in their order.
 var steps = []struct {
 	name string
@@ -189,11 +213,39 @@ var steps = []struct {
 		}
 		return nil
 	}},
+	{"similar texts", func(c *client) error {
+		for i := 0; i < 60; i++ {
+			if err := c.text(similar(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}},
+	{"random binaries", func(c *client) error {
+		for _, data := range random(50, 500, 5000, 50_000, 100_000) {
+			if err := c.binary(data); err != nil {
+				return err
+			}
+		}
+		return nil
+	}},
+	{"empty messages", func(c *client) error {
+		if err := c.text(""); err != nil {
+			return err
+		}
+		if err := c.binary(nil); err != nil {
+			return err
+		}
+		if err := c.text(""); err != nil {
+			return err
+		}
+		return c.text(similar(9))
+	}},
 }
 
 // open also gives the extensions of the server's answer.
-func open(url, ca string, subprotocols []string) (*client, string, error) {
-	dialer := websocket.Dialer{Subprotocols: subprotocols, EnableCompression: true, HandshakeTimeout: closeDeadline}
+func open(url, ca string, subprotocols []string, compress bool) (*client, string, error) {
+	dialer := websocket.Dialer{Subprotocols: subprotocols, EnableCompression: compress, HandshakeTimeout: closeDeadline}
 	if ca != "" {
 		pem, err := os.ReadFile(ca)
 		if err != nil {
@@ -241,8 +293,8 @@ func (c *client) close() (*closing, error) {
 	return &closing{answer.Code, answer.Text}, nil
 }
 
-func script(url, ca string, subprotocols []string, step *string) (report, error) {
-	c, extensions, err := open(url, ca, subprotocols)
+func script(url, ca string, subprotocols []string, compress bool, step *string) (report, error) {
+	c, extensions, err := open(url, ca, subprotocols, compress)
 	if err != nil {
 		return report{}, err
 	}
@@ -278,7 +330,7 @@ func peerName() string {
 	return "gorilla/websocket"
 }
 
-func runClient(url, ca string, subprotocols []string) int {
+func runClient(url, ca string, subprotocols []string, compress bool) int {
 	type outcome struct {
 		report report
 		err    error
@@ -286,7 +338,7 @@ func runClient(url, ca string, subprotocols []string) int {
 	step := "opening"
 	done := make(chan outcome, 1)
 	go func() {
-		r, err := script(url, ca, subprotocols, &step)
+		r, err := script(url, ca, subprotocols, compress, &step)
 		done <- outcome{r, err}
 	}()
 	var result report

@@ -2,14 +2,16 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"strings"
 )
 
-const usage = `usage: peer server [--port N] [--cert FILE --key FILE] [--subprotocol P]...
-       peer client URL [--ca FILE] [--subprotocol P]...
+const usage = `usage: peer server [--port N] [--cert FILE --key FILE] [--subprotocol P]... [DEFLATE]
+       peer client URL [--ca FILE] [--subprotocol P]... [DEFLATE]
+DEFLATE: --deflate off|no-takeover; the library has no context takeover, and no window bits
 `
 
 // maxMessage is the largest message either role takes.
@@ -33,13 +35,21 @@ func main() {
 	var subprotocols list
 	flags := flag.NewFlagSet("peer", flag.ExitOnError)
 	flags.Var(&subprotocols, "subprotocol", "a subprotocol; may be repeated")
+	compress := false
+	flags.Func("deflate", "off or no-takeover", func(mode string) error {
+		if mode != "off" && mode != "no-takeover" {
+			return errors.New("the library knows off and no-takeover")
+		}
+		compress = mode == "no-takeover"
+		return nil
+	})
 	switch os.Args[1] {
 	case "server":
 		port := flags.Int("port", 0, "the port; 0 for a free one")
 		cert := flags.String("cert", "", "certificate chain (PEM)")
 		key := flags.String("key", "", "private key (PEM)")
 		_ = flags.Parse(os.Args[2:]) // ExitOnError
-		if err := runServer(*port, *cert, *key, subprotocols); err != nil {
+		if err := runServer(*port, *cert, *key, subprotocols, compress); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -49,7 +59,7 @@ func main() {
 		}
 		ca := flags.String("ca", "", "certificate authority (PEM)")
 		_ = flags.Parse(os.Args[3:]) // ExitOnError
-		os.Exit(runClient(os.Args[2], *ca, subprotocols))
+		os.Exit(runClient(os.Args[2], *ca, subprotocols, compress))
 	default:
 		usageError()
 	}

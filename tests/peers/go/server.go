@@ -95,7 +95,7 @@ func choose(r *http.Request, known []string) []string {
 	return nil
 }
 
-func handler(subprotocols []string) http.HandlerFunc {
+func handler(subprotocols []string, compress bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/refuse" {
 			http.Error(w, "refused by the application", http.StatusForbidden)
@@ -108,7 +108,7 @@ func handler(subprotocols []string) http.HandlerFunc {
 		}
 		upgrader := websocket.Upgrader{
 			Subprotocols:      choose(r, subprotocols),
-			EnableCompression: true,
+			EnableCompression: compress,
 			CheckOrigin:       func(*http.Request) bool { return true },
 		}
 		if r.URL.Path == "/fragments" {
@@ -127,14 +127,14 @@ func handler(subprotocols []string) http.HandlerFunc {
 	}
 }
 
-func runServer(port int, cert, key string, subprotocols []string) error {
+func runServer(port int, cert, key string, subprotocols []string, compress bool) error {
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		return err
 	}
 	fmt.Printf("listening %d\n", listener.Addr().(*net.TCPAddr).Port)
 	server := &http.Server{
-		Handler:           handler(subprotocols),
+		Handler:           handler(subprotocols, compress),
 		ReadHeaderTimeout: 10 * time.Second,
 		// WebSocket needs HTTP/1.1 here: the library does not know RFC 8441.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},

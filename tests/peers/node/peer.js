@@ -3,8 +3,9 @@ import { parseArgs } from "node:util";
 import { runClient } from "./client.js";
 import { runServer } from "./server.js";
 
-const USAGE = `usage: peer server [--port N] [--cert FILE --key FILE] [--subprotocol P]...
-       peer client URL [--ca FILE] [--subprotocol P]...`;
+const USAGE = `usage: peer server [--port N] [--cert FILE --key FILE] [--subprotocol P]... [DEFLATE]
+       peer client URL [--ca FILE] [--subprotocol P]... [DEFLATE]
+DEFLATE: --deflate off|no-takeover|takeover [--server-bits N] [--client-bits N]`;
 
 function usageError(message) {
   process.stderr.write(`${message}\n${USAGE}\n`);
@@ -21,6 +22,9 @@ function parseCommandLine() {
         key: { type: "string" },
         ca: { type: "string" },
         subprotocol: { type: "string", multiple: true, default: [] },
+        deflate: { type: "string", default: "off" },
+        "server-bits": { type: "string" },
+        "client-bits": { type: "string" },
       },
     });
   } catch (error) {
@@ -29,11 +33,14 @@ function parseCommandLine() {
 }
 
 const { values, positionals } = parseCommandLine();
+if (!["off", "no-takeover", "takeover"].includes(values.deflate)) {
+  usageError(`there is no --deflate ${values.deflate}`);
+}
 const [role, url] = positionals;
 if (role === "server") {
   runServer(values);
 } else if (role === "client" && url !== undefined) {
-  process.exitCode = await runClient(url, values);
+  process.exit(await runClient(url, values)); // a socket may still be open
 } else {
   usageError("the role is missing or unknown");
 }

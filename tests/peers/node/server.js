@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import { WebSocketServer } from "ws";
+import { deflateOptions } from "./deflate.js";
 
 const echo = (socket) => {
   socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary }));
@@ -35,13 +36,14 @@ function refuse(rawSocket, status, body) {
   );
 }
 
-export function runServer({ port, cert, key, subprotocol }) {
+export function runServer(options) {
+  const { port, cert, key, subprotocol } = options;
   const listener = cert
     ? https.createServer({ cert: readFileSync(cert), key: readFileSync(key) })
     : http.createServer();
   const acceptor = new WebSocketServer({
     noServer: true,
-    perMessageDeflate: true,
+    perMessageDeflate: deflateOptions(options),
     maxPayload: 16 * 1024 * 1024,
     handleProtocols: (offered) => [...offered].find((name) => subprotocol.includes(name)) ?? false,
   });

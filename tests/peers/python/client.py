@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import version
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 PEER = f"websockets {version('websockets')}"
 DEADLINE = 60
@@ -37,6 +38,27 @@ async def echo(socket: ClientConnection, *messages: str | bytes) -> None:
 
 def numbered(length: int) -> bytes:
     return bytes((31 * i) % 251 for i in range(length))
+
+
+def similar(i: int) -> str:
+    """The JSON text number `i`: like those before it, and longer."""
+    items = (
+        f'{{"id":{k},"name":"sensor {k}","value":{(7 * k * k + 13 * i) % 1000},"state":"ok"}}'
+        for k in range(1 + i * i // 2)
+    )
+    return f"[{','.join(items)}]"
+
+
+def random(*lengths: int) -> list[bytes]:
+    """Binaries of these lengths, one after the other from a generator: nothing in them repeats."""
+    x = 1
+
+    def byte() -> int:
+        nonlocal x
+        x = (x * 1103515245 + 12345) & 0x7FFFFFFF
+        return x >> 16 & 0xFF
+
+    return [bytes(byte() for _ in range(length)) for length in lengths]
 
 
 async def length_boundaries(socket: ClientConnection) -> None:
@@ -93,6 +115,9 @@ STEPS: dict[str, Step] = {
     "ping": ping,
     "ping between fragments": ping_between_fragments,
     "burst": burst,
+    "similar texts": lambda socket: echo(socket, *map(similar, range(60))),
+    "random binaries": lambda socket: echo(socket, *random(50, 500, 5000, 50_000, 100_000)),
+    "empty messages": lambda socket: echo(socket, "", b"", "", similar(9)),
 }
 
 
@@ -107,6 +132,20 @@ async def close(socket: ClientConnection) -> dict[str, int | str]:
     return {"code": answer.code, "reason": answer.reason}
 
 
+def extensions(options: argparse.Namespace) -> list[ClientPerMessageDeflateFactory] | None:
+    if options.deflate == "off":
+        return None  # an empty list would be sent as an empty header
+    no_takeover = options.deflate == "no-takeover"
+    return [
+        ClientPerMessageDeflateFactory(
+            server_no_context_takeover=no_takeover,
+            client_no_context_takeover=no_takeover,
+            server_max_window_bits=options.server_bits,
+            client_max_window_bits=options.client_bits or True,
+        )
+    ]
+
+
 def open_socket(options: argparse.Namespace) -> connect:
     tls = {"ssl": ssl.create_default_context(cafile=options.ca)} if options.ca else {}
     return connect(
@@ -115,6 +154,8 @@ def open_socket(options: argparse.Namespace) -> connect:
         max_size=16 * MIB,
         close_timeout=2 * CLOSE_DEADLINE,
         proxy=None,
+        compression=None,  # no other than these
+        extensions=extensions(options),
         **tls,
     )
 
@@ -136,7 +177,7 @@ class Script:
         return {
             "ok": True,
             "subprotocol": socket.subprotocol,
-            "extensions": ", ".join(extension.name for extension in socket.protocol.extensions),
+            "extensions": ", ".join(socket.response.headers.get_all("Sec-WebSocket-Extensions")),
             "steps": ["opening", *STEPS, "close"],
             "close": closed,
         }

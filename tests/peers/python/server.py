@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 MAX_MESSAGE = 16 * 1024 * 1024
 
@@ -74,6 +75,20 @@ def admit(socket: ServerConnection, request: Request) -> Response | None:
     return None
 
 
+def extensions(options: argparse.Namespace) -> list[ServerPerMessageDeflateFactory] | None:
+    if options.deflate == "off":
+        return None
+    no_takeover = options.deflate == "no-takeover"
+    return [
+        ServerPerMessageDeflateFactory(
+            server_no_context_takeover=no_takeover,
+            client_no_context_takeover=no_takeover,
+            server_max_window_bits=options.server_bits,
+            client_max_window_bits=options.client_bits,
+        )
+    ]
+
+
 async def run_server(options: argparse.Namespace) -> int:
     context = None
     if options.cert:
@@ -90,6 +105,8 @@ async def run_server(options: argparse.Namespace) -> int:
         ssl=context,
         process_request=admit,
         select_subprotocol=select_subprotocol,
+        compression=None,  # no other than these
+        extensions=extensions(options),
         max_size=MAX_MESSAGE,
     ) as server:
         print(f"listening {server.sockets[0].getsockname()[1]}", flush=True)

@@ -5,31 +5,74 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use longwire::tls::ClientTls;
-use longwire::{Close, CloseReason, Connect, Extension, Message, MessageType, Receiver, Sender};
+use longwire::{
+    Close, CloseReason, Config, Connect, Deflate, Message, MessageType, Receiver, Sender,
+    WindowBits,
+};
+use longwire_tests::content::{MIB, PATTERN, SIMILAR, numbered, random, similar};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
-const MIB: usize = 1 << 20;
-const PATTERN: &str = "añ€🌍";
 
 /// The test client of the interoperation tests, through Longwire.
 #[derive(Debug, Parser)]
 enum Args {
     /// Run the script against an echo server; print one line of JSON.
-    Client {
-        /// The server.
-        url: String,
-        /// Trust the certificates of this PEM file alone.
-        #[arg(long)]
-        ca: Option<PathBuf>,
-        /// A subprotocol to offer; may be given several times.
-        #[arg(long = "subprotocol")]
-        subprotocols: Vec<String>,
-    },
+    Client(ClientArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ClientArgs {
+    /// The server.
+    url: String,
+    /// Trust the certificates of this PEM file alone.
+    #[arg(long)]
+    ca: Option<PathBuf>,
+    /// A subprotocol to offer; may be given several times.
+    #[arg(long = "subprotocol")]
+    subprotocols: Vec<String>,
+    /// The compression to offer.
+    #[arg(long, value_enum, default_value_t)]
+    deflate: DeflateMode,
+    /// The server's window.
+    #[arg(long, value_parser = window_bits)]
+    server_bits: Option<WindowBits>,
+    /// The client's window.
+    #[arg(long, value_parser = window_bits)]
+    client_bits: Option<WindowBits>,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum DeflateMode {
+    #[default]
+    Off,
+    NoTakeover,
+    Takeover,
+}
+
+fn window_bits(bits: &str) -> Result<WindowBits> {
+    WindowBits::new(bits.parse()?).context("window bits are 8 to 15")
+}
+
+impl ClientArgs {
+    fn config(&self) -> Config {
+        let mut config = Config::default();
+        config.deflate = match self.deflate {
+            DeflateMode::Off => None,
+            DeflateMode::NoTakeover => Some(Deflate::no_context_takeover()),
+            DeflateMode::Takeover => Some(Deflate::context_takeover()),
+        };
+        if let Some(deflate) = &mut config.deflate {
+            deflate.threshold = 0;
+            deflate.params.server_max_window_bits = self.server_bits.unwrap_or(WindowBits::MAX);
+            deflate.params.client_max_window_bits = self.client_bits.unwrap_or(WindowBits::MAX);
+        }
+        config
+    }
 }
 
 /// The connection, and how far the script has come.
@@ -66,7 +109,20 @@ impl Script<'_> {
         self.step("ping between fragments");
         self.ping_between_fragments().await?;
         self.step("burst");
-        self.burst().await
+        self.burst().await?;
+        self.step("similar texts");
+        for i in 0..SIMILAR {
+            self.echo(similar(i)).await?;
+        }
+        self.step("random binaries");
+        for binary in random() {
+            self.echo(binary).await?;
+        }
+        self.step("empty messages");
+        self.echo("").await?;
+        self.echo(Vec::new()).await?;
+        self.echo("").await?;
+        self.echo(similar(9)).await
     }
 
     fn step(&mut self, name: &'static str) {
@@ -145,18 +201,10 @@ impl Script<'_> {
     }
 }
 
-fn numbered(length: usize) -> Vec<u8> {
-    (0..length).map(|i| u8::try_from(31 * i % 251).expect("less than 251")).collect()
-}
-
-async fn run(
-    url: &str,
-    ca: Option<PathBuf>,
-    subprotocols: &[String],
-    steps: &mut Vec<&'static str>,
-) -> Result<Value> {
-    let mut connect = Connect::new(url).subprotocols(subprotocols);
-    if let Some(ca) = ca {
+async fn run(args: ClientArgs, steps: &mut Vec<&'static str>) -> Result<Value> {
+    let subprotocols = &args.subprotocols;
+    let mut connect = Connect::new(&args.url).subprotocols(subprotocols).config(args.config());
+    if let Some(ca) = &args.ca {
         connect = connect.tls(ClientTls::with_ca_file(ca)?);
     }
     let socket = connect.await?;
@@ -164,7 +212,7 @@ async fn run(
     if let Some(first) = subprotocols.first() {
         ensure!(subprotocol.as_ref() == Some(first), "the subprotocol is {subprotocol:?}");
     }
-    let extensions: Vec<String> = socket.extensions().iter().map(Extension::to_string).collect();
+    let extensions = socket.deflate().map(|agreed| agreed.to_string());
     let (sender, receiver) = socket.split();
     let mut script = Script { sender, receiver, steps };
     script.run().await?;
@@ -172,7 +220,7 @@ async fn run(
     Ok(json!({
         "ok": true,
         "subprotocol": subprotocol,
-        "extensions": extensions.join(", "),
+        "extensions": extensions.unwrap_or_default(),
         "steps": steps,
         "close": close,
     }))
@@ -180,9 +228,9 @@ async fn run(
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Args::Client { url, ca, subprotocols } = Args::parse();
+    let Args::Client(args) = Args::parse();
     let mut steps = vec!["opening"];
-    let outcome = timeout(DEADLINE, run(&url, ca, &subprotocols, &mut steps))
+    let outcome = timeout(DEADLINE, run(args, &mut steps))
         .await
         .unwrap_or_else(|_| bail!("not done after {DEADLINE:?}"));
     let succeeded = outcome.is_ok();

@@ -33,8 +33,7 @@ async fn offered(config: Config) -> (WebSocket, Peer) {
     peer.write(
         b"GET / HTTP/1.1\r\nHost: server.example\r\nUpgrade: websocket\r\n\
           Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
-            .to_vec(),
+          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
     );
     let socket = Acceptor::new().config(config).accept(pipe).await.expect("a good handshake");
     peer.take(usize::MAX);

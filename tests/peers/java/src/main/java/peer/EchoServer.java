@@ -22,7 +22,10 @@ import org.eclipse.jetty.server.ServerConnector;
 import org.eclipse.jetty.server.SslConnectionFactory;
 import org.eclipse.jetty.util.ssl.SslContextFactory;
 import org.eclipse.jetty.websocket.api.Callback;
+import org.eclipse.jetty.websocket.api.ExtensionConfig;
 import org.eclipse.jetty.websocket.api.Session;
+import org.eclipse.jetty.websocket.server.ServerUpgradeRequest;
+import org.eclipse.jetty.websocket.server.ServerUpgradeResponse;
 import org.eclipse.jetty.websocket.server.ServerWebSocketContainer;
 import org.eclipse.jetty.websocket.server.WebSocketUpgradeHandler;
 
@@ -120,7 +123,21 @@ final class EchoServer {
         }
     }
 
-    private static void configure(ServerWebSocketContainer container, List<String> subprotocols) {
+    /** By itself the library agrees to the client's offer, whatever it is. */
+    private static void choose(ServerUpgradeRequest request, ServerUpgradeResponse response, Peer.Options options) {
+        request.getSubProtocols().stream()
+                .filter(options.subprotocols()::contains)
+                .findFirst()
+                .ifPresent(response::setAcceptedSubProtocol);
+        List<ExtensionConfig> known = options.extensions();
+        if (known.isEmpty()) {
+            response.setExtensions(known);
+        } else if (!response.getExtensions().isEmpty()) {
+            known.get(0).getParameterKeys().forEach(response.getExtensions().get(0)::setParameter);
+        }
+    }
+
+    private static void configure(ServerWebSocketContainer container, Peer.Options options) {
         container.setMaxTextMessageSize(Peer.MAX_MESSAGE);
         container.setMaxBinaryMessageSize(Peer.MAX_MESSAGE);
         ROUTES.forEach(
@@ -128,10 +145,7 @@ final class EchoServer {
                         container.addMapping(
                                 new UriTemplatePathSpec(path), // as a servlet path "/" would match all
                                 (request, response, callback) -> {
-                                    request.getSubProtocols().stream()
-                                            .filter(subprotocols::contains)
-                                            .findFirst()
-                                            .ifPresent(response::setAcceptedSubProtocol);
+                                    choose(request, response, options);
                                     return listener.get();
                                 }));
     }
@@ -158,7 +172,7 @@ final class EchoServer {
         server.addConnector(connector);
 
         WebSocketUpgradeHandler upgrade =
-                WebSocketUpgradeHandler.from(server, container -> configure(container, options.subprotocols()));
+                WebSocketUpgradeHandler.from(server, container -> configure(container, options));
         upgrade.setHandler(new Refusal());
         server.setHandler(upgrade);
         server.start();

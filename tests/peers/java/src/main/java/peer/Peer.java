@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.eclipse.jetty.util.Jetty;
+import org.eclipse.jetty.websocket.api.ExtensionConfig;
 
 /** Reads the command line and starts the server or the client. */
 public final class Peer {
@@ -14,10 +15,13 @@ public final class Peer {
     /** The largest message either role takes, in bytes. */
     static final long MAX_MESSAGE = 16 << 20;
 
+    private static final String DEFLATE = "permessage-deflate";
+
     private static final String USAGE =
             """
-            usage: peer server [--port N] [--cert FILE --key FILE] [--subprotocol P]...
-                   peer client URL [--ca FILE] [--subprotocol P]...""";
+            usage: peer server [--port N] [--cert FILE --key FILE] [--subprotocol P]... [DEFLATE]
+                   peer client URL [--ca FILE] [--subprotocol P]... [DEFLATE]
+            DEFLATE: --deflate off|no-takeover|takeover; the library has no window bits""";
 
     private Peer() {}
 
@@ -37,6 +41,17 @@ public final class Peer {
                 }
             }
             return options;
+        }
+
+        /** What a client offers, and a server answers to whoever offers it. */
+        List<ExtensionConfig> extensions() {
+            return switch (named.getOrDefault("--deflate", "off")) {
+                case "off" -> List.of();
+                case "no-takeover" -> List.of(
+                        ExtensionConfig.parse(DEFLATE + "; server_no_context_takeover; client_no_context_takeover"));
+                case "takeover" -> List.of(ExtensionConfig.parse(DEFLATE));
+                default -> throw usageError();
+            };
         }
     }
 

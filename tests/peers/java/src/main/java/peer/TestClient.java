@@ -161,6 +161,40 @@ final class TestClient {
         for (int i = 0; i < 100; i++) expect(new Text("burst " + i));
     }
 
+    /** The JSON text number i: like those before it, and longer. */
+    private static String similar(int i) {
+        List<String> items = new ArrayList<>();
+        for (int id = 0; id < 1 + i * i / 2; id++) {
+            int value = (7 * id * id + 13 * i) % 1000;
+            items.add("{\"id\":%d,\"name\":\"sensor %d\",\"value\":%d,\"state\":\"ok\"}".formatted(id, id, value));
+        }
+        return "[" + String.join(",", items) + "]";
+    }
+
+    private void similarTexts() throws InterruptedException {
+        for (int i = 0; i < 60; i++) text(similar(i));
+    }
+
+    /** Sends bytes from one generator, so that nothing repeats. */
+    private void randomBinaries() throws InterruptedException {
+        int x = 1;
+        for (int length : new int[] {50, 500, 5000, 50_000, 100_000}) {
+            byte[] bytes = new byte[length];
+            for (int i = 0; i < length; i++) {
+                x = (x * 1103515245 + 12345) & 0x7fffffff;
+                bytes[i] = (byte) (x >> 16);
+            }
+            binary(bytes);
+        }
+    }
+
+    private void emptyMessages() throws InterruptedException {
+        text("");
+        binary(new byte[0]);
+        text("");
+        text(similar(9));
+    }
+
     private interface Step {
         void run() throws InterruptedException;
     }
@@ -180,6 +214,9 @@ final class TestClient {
         steps.put("ping", this::ping);
         steps.put("ping between fragments", this::pingBetweenFragments);
         steps.put("burst", this::burst);
+        steps.put("similar texts", this::similarTexts);
+        steps.put("random binaries", this::randomBinaries);
+        steps.put("empty messages", this::emptyMessages);
         return steps;
     }
 
@@ -205,11 +242,11 @@ final class TestClient {
         return client;
     }
 
-    private Map<String, Object> script(WebSocketClient client, String url, List<String> subprotocols)
-            throws Exception {
+    private Map<String, Object> script(WebSocketClient client, String url, Peer.Options options) throws Exception {
+        List<String> subprotocols = options.subprotocols();
         ClientUpgradeRequest request = new ClientUpgradeRequest(URI.create(url));
         request.setSubProtocols(subprotocols);
-        request.addExtensions("permessage-deflate");
+        request.setExtensions(options.extensions());
         session = client.connect(new Listener(), request).get();
         String chosen = session.getUpgradeResponse().getAcceptedSubProtocol();
         if (!subprotocols.isEmpty() && !subprotocols.get(0).equals(chosen)) {
@@ -259,7 +296,7 @@ final class TestClient {
                     CompletableFuture.supplyAsync(
                             () -> {
                                 try {
-                                    return test.script(client, url, options.subprotocols());
+                                    return test.script(client, url, options);
                                 } catch (Exception error) {
                                     return test.failure(error);
                                 }
