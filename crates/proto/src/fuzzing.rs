@@ -2,6 +2,8 @@
 //!
 //! The instant is the caller's, as everywhere in this crate; any will do.
 
+mod deflate;
+
 use std::{
     collections::VecDeque,
     sync::Arc,
@@ -10,11 +12,12 @@ use std::{
 
 use bytes::{Buf, BufMut, Bytes};
 
+pub use self::deflate::{deflate_roundtrip, inflate};
 pub use crate::handshake::fuzz::{extensions_header, handshake_request, handshake_response, uri};
 use crate::{
-    Close, CloseCode, CloseReason, Closed, Config, Connection, Delivery, Event, Fragment,
-    FrameHeader, Input, Keepalive, MaskingKey, Message, Opcode, SendError, Side, State, Text,
-    Transmit, utf8::Utf8Validator,
+    Close, CloseCode, CloseReason, Closed, Config, Connection, Deflate, DeflateParams, Delivery,
+    Event, Fragment, FrameHeader, Input, Keepalive, MaskingKey, Message, Opcode, SendError, Side,
+    State, Text, Transmit, utf8::Utf8Validator,
 };
 
 /// Any bytes from a client, cut in any way, give a server the same events and the same output.
@@ -33,29 +36,26 @@ pub fn connection_client(data: &[u8], now: Instant) {
 
 fn connection(side: Side, data: &[u8], now: Instant) {
     let Some((&[settings, length], wire)) = data.split_first_chunk() else { return };
-    let whole = read(side, settings, wire, wire.len(), now);
-    assert_eq!(
-        read(side, settings, wire, usize::from(length), now),
-        whole,
-        "in pieces of {length}"
-    );
-    assert_eq!(read(side, settings, wire, 1, now), whole, "byte by byte");
+    let direct = settings & 0x4 != 0;
+    let read = |piece_len| read(new(side, config(settings), now), direct, wire, piece_len, now);
+    let whole = read(wire.len());
+    assert_eq!(read(usize::from(length)), whole, "in pieces of {length}");
+    assert_eq!(read(1), whole, "byte by byte");
 }
 
 /// The events and the output of `wire` in pieces of `piece_len` bytes, nothing being written before the
 /// end: how many Pings are answered one by one depends on what was.
 fn read(
-    side: Side,
-    settings: u8,
+    mut connection: Connection,
+    direct: bool,
     wire: &[u8],
     piece_len: usize,
     now: Instant,
 ) -> (Vec<Event>, Vec<u8>) {
-    let mut connection = new(side, config(settings), now);
     let mut events = Vec::new();
     let mut parts = Vec::new();
     for piece in wire.chunks(piece_len.max(1)) {
-        let direct = if settings & 0x4 == 0 { 0 } else { read_directly(&mut connection, piece) };
+        let direct = if direct { read_directly(&mut connection, piece) } else { 0 };
         let mut rest = piece[direct..].to_vec();
         let mut input = Input::new(&mut rest);
         while let Some(event) = connection.poll_event(&mut input, now) {
@@ -143,9 +143,11 @@ fn drain(connection: &mut Connection, now: Instant, output: &mut Vec<u8>) -> Opt
     }
 }
 
+/// A connection on which permessage-deflate is agreed on as the settings wish.
 fn new(side: Side, config: Config, now: Instant) -> Connection {
+    let agreed = config.deflate.map(|deflate| deflate.params);
     let config = Arc::new(config);
-    match side {
+    let connection = match side {
         Side::Server => Connection::server(config, now),
         Side::Client => {
             let mut count = 0u32;
@@ -155,6 +157,10 @@ fn new(side: Side, config: Config, now: Instant) -> Connection {
             };
             Connection::client(config, Box::new(keys), now)
         }
+    };
+    match agreed {
+        Some(params) => connection.with_deflate(params),
+        None => connection,
     }
 }
 
@@ -179,7 +185,18 @@ fn config(settings: u8) -> Config {
         let interval = Duration::from_millis(100);
         config.keepalive = Some(Keepalive { interval, timeout: 2 * interval });
     }
+    config.deflate = deflate(settings);
     config
+}
+
+/// Compression of whatever shrinks, as the settings have it.
+fn deflate(settings: u8) -> Option<Deflate> {
+    let params = match settings & 0xC0 {
+        0x00 => return None,
+        0x40 => DeflateParams::CONTEXT_TAKEOVER,
+        _ => DeflateParams::NO_CONTEXT_TAKEOVER,
+    };
+    Some(Deflate { params, threshold: 0, ..Deflate::context_takeover() })
 }
 
 /// Whatever is done to a connection, in whatever order: it ends once, it queues no more than its
@@ -249,7 +266,8 @@ struct Subject {
 
 impl Subject {
     fn new(side: Side, settings: u8, now: Instant) -> Self {
-        let mut witness = Config { keepalive: None, ..Config::default() };
+        let deflate = deflate(settings);
+        let mut witness = Config { keepalive: None, deflate, ..Config::default() };
         witness.limits.max_fragments = u32::MAX;
         Self {
             connection: new(side, config(settings), now),

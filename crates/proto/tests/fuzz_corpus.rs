@@ -25,14 +25,16 @@ const LONGEST: usize = 600;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 11] = [
+const TARGETS: [(&str, Target); 13] = [
     ("connection_client", |data| fuzzing::connection_client(data, Instant::now())),
     ("connection_operations", |data| fuzzing::connection_operations(data, Instant::now())),
     ("connection_server", |data| fuzzing::connection_server(data, Instant::now())),
+    ("deflate_roundtrip", |data| fuzzing::deflate_roundtrip(data, Instant::now())),
     ("extensions_header", fuzzing::extensions_header),
     ("frame_header", fuzzing::frame_header),
     ("handshake_request", fuzzing::handshake_request),
     ("handshake_response", fuzzing::handshake_response),
+    ("inflate", |data| fuzzing::inflate(data, Instant::now())),
     ("mask_differential", fuzzing::mask_differential),
     ("text", fuzzing::text),
     ("uri", fuzzing::uri),

@@ -281,8 +281,10 @@ impl Receive {
                     Inflated::Part(made) | Inflated::Full(made) => (made, false),
                     Inflated::Whole(made) => (made, true),
                 };
+                // What is within the limit counts first, whatever the pieces in which it comes.
+                let (within, fin) = if made > room { (room, false) } else { (made, fin) };
+                let part = message.push(&out[..within], room as u64, fin, self.config.delivery)?;
                 message.inflated(made, &self.config)?;
-                let part = message.push(&out[..made], room as u64, fin, self.config.delivery)?;
                 Ok::<_, ProtocolError>((inflated, part))
             })?;
             let whole = matches!(inflated, Inflated::Whole(_));

@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use flate2::{Compress, Compression, FlushCompress};
 use longwire_proto::{
-    Cause, Config, Deflate, DeflateParams, Delivery, Event, Message, ProtocolError, Side,
-    WindowBits,
+    CompressionLevel, Config, Deflate, DeflateParams, Delivery, Event, Message, ProtocolError,
+    Side, WindowBits,
 };
-use support::{End, FIN, Frame, Rng, SIDES, TEXT, Wire, config, every_split};
+use support::{End, FIN, Frame, Rng, TEXT, Wire, config, every_split};
 
 /// The bit of a message's first frame that says that it is compressed.
 const RSV1: u8 = 0x40;
@@ -32,15 +32,11 @@ fn deflate(deflate: Deflate) -> Arc<Config> {
 
 /// Settings under which every message is compressed that shrinks.
 fn takeover() -> Deflate {
-    let mut deflate = Deflate::context_takeover();
-    deflate.threshold = 0;
-    deflate
+    with_threshold(Deflate::context_takeover(), 0)
 }
 
 fn no_takeover() -> Deflate {
-    let mut deflate = Deflate::no_context_takeover();
-    deflate.threshold = 0;
-    deflate
+    with_threshold(Deflate::no_context_takeover(), 0)
 }
 
 /// Context takeover in neither direction, one, the other, and both.
@@ -58,6 +54,18 @@ fn takes_over(deflate: &Deflate, sender: Side) -> bool {
         Side::Server => !deflate.params.server_no_context_takeover,
         Side::Client => !deflate.params.client_no_context_takeover,
     }
+}
+
+fn with_threshold(deflate: Deflate, threshold: usize) -> Deflate {
+    let mut deflate = deflate;
+    deflate.threshold = threshold;
+    deflate
+}
+
+fn with_level(level: CompressionLevel) -> Deflate {
+    let mut deflate = no_takeover();
+    deflate.level = level;
+    deflate
 }
 
 fn with_windows(mut deflate: Deflate, bits: u8) -> Deflate {

@@ -137,15 +137,12 @@ pub(crate) fn copies(history: &[u8], data: &[u8], window: usize) -> Vec<Symbol> 
                 (same.take(258).count(), at - start)
             })
             .max_by_key(|(len, _)| *len);
-        match longest {
-            Some((len @ 3.., distance)) => {
-                symbols.push(Symbol::Copy { len, distance });
-                at += len;
-            }
-            _ => {
-                symbols.push(Symbol::Byte(all[at]));
-                at += 1;
-            }
+        if let Some((len @ 3.., distance)) = longest {
+            symbols.push(Symbol::Copy { len, distance });
+            at += len;
+        } else {
+            symbols.push(Symbol::Byte(all[at]));
+            at += 1;
         }
     }
     symbols

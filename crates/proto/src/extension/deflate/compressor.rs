@@ -65,13 +65,12 @@ impl Compressor {
                 Bytes::from_static(&EMPTY_BLOCK)
             });
         }
-        let history = self.history.as_slice();
-        let place = (!history.is_empty()).then_some(self.place);
+        let place = (!self.history.is_empty()).then_some(self.place);
         let (mut deflate, ready) = pool::take_compressor(self.kind, place);
         if !ready {
             deflate.reset();
-            if !history.is_empty() {
-                deflate.set_dictionary(history).expect("between two blocks");
+            for part in self.history.parts().into_iter().filter(|part| !part.is_empty()) {
+                deflate.set_dictionary(part).expect("between two blocks");
             }
         }
         let compressed = SCRATCH.with_borrow_mut(|scratch| {

@@ -109,18 +109,18 @@ impl Decompressor {
             };
             let draining = source.is_empty();
             let (status, took, gave) = message.step(source, &mut out[made..]);
-            made += gave;
             if input.is_empty() {
                 message.ended += took;
                 if gave > 0 && !draining {
                     // What was cut takes the end for its own.
-                    return Err(ProtocolError::DeflateInvalid);
+                    break message.spoil(made)?;
                 }
             } else {
                 *input = &input[took..];
                 message.at_end &= took == 0;
                 message.taken += took as u64;
             }
+            made += gave;
             message.more = made == out.len();
             let stuck = took == 0 && gave == 0 && !draining && !message.more;
             match status {
@@ -137,15 +137,9 @@ impl Decompressor {
                 }
                 Some(_) if message.more => break Inflated::Full(made),
                 // The data does not end with a block.
-                Some(_) if message.ended == END.len() || stuck => {
-                    return Err(ProtocolError::DeflateInvalid);
-                }
+                Some(_) if message.ended == END.len() || stuck => break message.spoil(made)?,
                 Some(_) => {}
-                None if made == 0 => return Err(ProtocolError::DeflateInvalid),
-                None => {
-                    message.corrupt = true;
-                    break Inflated::Part(made);
-                }
+                None => break message.spoil(made)?,
             }
         };
         self.check_ratio(&message)?;
@@ -179,11 +173,10 @@ impl Decompressor {
     }
 
     fn prime(&self, inflate: &mut Inflate) -> Result<(), ProtocolError> {
-        let history = self.history.as_slice();
-        if history.is_empty() {
-            return Ok(());
+        for part in self.history.parts().into_iter().filter(|part| !part.is_empty()) {
+            inflate.set_dictionary(part).map_err(|_| ProtocolError::DeflateInvalid)?;
         }
-        inflate.set_dictionary(history).map(drop).map_err(|_| ProtocolError::DeflateInvalid)
+        Ok(())
     }
 
     fn check_ratio(&self, message: &UnderWay) -> Result<(), ProtocolError> {
@@ -210,6 +203,12 @@ impl UnderWay {
         self.made += gave;
         let count = |bytes: u64| usize::try_from(bytes).expect("within a buffer");
         (status, count(took), count(gave))
+    }
+
+    /// The data is corrupt behind what is in the output, which counts first.
+    fn spoil(&mut self, made: usize) -> Result<Inflated, ProtocolError> {
+        self.corrupt = true;
+        if made > 0 { Ok(Inflated::Part(made)) } else { Err(ProtocolError::DeflateInvalid) }
     }
 
     fn bytes_to_verdict(&self) -> usize {

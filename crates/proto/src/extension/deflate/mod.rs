@@ -26,7 +26,7 @@ pub use self::{
 /// |---|---|---|
 /// | off | [`Config::deflate`](crate::Config::deflate) is `None` | nothing |
 /// | no context takeover | [`Deflate::no_context_takeover`], the default | 0.2 KiB |
-/// | context takeover | [`Deflate::context_takeover`] | besides, of what was received up to 34 KiB at 15 window bits, 4.3 KiB at 12, 0.6 KiB at 9; and of what was sent up to 4.3 KiB |
+/// | context takeover | [`Deflate::context_takeover`] | besides, of what was received up to 32 KiB at 15 window bits, 4 KiB at 12, 0.5 KiB at 9; and of what was sent up to 4 KiB |
 ///
 /// Of text, a connection keeps nothing before the first compressed message, and never more than was
 /// received and sent. The compressors and decompressors belong to the thread: up to 32 compressors
