@@ -1,4 +1,9 @@
-//! What contestants and load generator share: the command line, the first line, masking, the accept key.
+//! What contestants and load generator share: the command line, the first line, masking, the accept key,
+//! random numbers and JSON.
+
+pub mod broadcast;
+pub mod json;
+pub mod random;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};

@@ -1,6 +1,5 @@
 //! The echo load: N connections, each with K messages in flight, on one epoll thread.
 
-use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -12,11 +11,13 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use crate::closing;
-use crate::content::{Content, Random};
-use crate::frames::{self, BINARY, CLOSE, CONTINUATION, Decoder, PING, PONG};
+use crate::content::Kind;
+use crate::dialogue::Dialogue;
+use crate::exchange::{Exchange, Wire};
 use crate::opening::{self, Opened};
-use crate::process::{Cpu, Process, as_f64};
-use crate::report::EchoReport;
+use crate::process::{Process, as_f64};
+use crate::report::{Compression, EchoReport};
+use crate::window::{Reading, Until};
 
 const READ_SIZE: usize = 256 * 1024;
 /// A server that echoes nothing for this long has failed.
@@ -31,6 +32,8 @@ pub struct EchoLoad {
     pub pid: u32,
     /// Connections to open.
     pub connections: usize,
+    /// What the messages are.
+    pub kind: Kind,
     /// Payload bytes a message.
     pub size: usize,
     /// Messages a connection keeps on their way.
@@ -39,15 +42,6 @@ pub struct EchoLoad {
     pub warm_up: Duration,
     /// When the measured window ends.
     pub until: Until,
-}
-
-/// The end of the measured window.
-#[derive(Clone, Copy, Debug)]
-pub enum Until {
-    /// After this time.
-    Elapsed(Duration),
-    /// After this many echoed messages.
-    Messages(u64),
 }
 
 impl EchoLoad {
@@ -64,50 +58,32 @@ impl EchoLoad {
         crowd.run_until(|_| start.elapsed() >= self.warm_up)?;
 
         let before = Reading::take(server, crowd.echoed)?;
-        crowd.run_until(|echoed| match self.until {
-            Until::Elapsed(time) => before.at.elapsed() >= time,
-            Until::Messages(count) => echoed - before.echoed >= count,
-        })?;
+        let wire_before = crowd.exchange.wire;
+        crowd.run_until(|echoed| before.is_over(self.until, echoed))?;
         let after = Reading::take(server, crowd.echoed)?;
+        let wire = crowd.exchange.wire;
         let rss_after = server.resident()?;
+        let agreed = crowd.exchange.agreement().map(|agreement| agreement.text.clone());
         crowd.finish()?;
 
-        let wall = after.at - before.at;
-        let messages = after.echoed - before.echoed;
-        ensure!(messages > 0, "no message was echoed in the measured window; make it longer");
-        let rate = as_f64(messages) / wall.as_secs_f64();
-        let cpu = after.server.running.saturating_sub(before.server.running);
-        let (server_busy, server_waited) = after.server.shares_since(&before.server, wall);
-        let (load_busy, load_waited) = after.load.shares_since(&before.load, wall);
+        let window = before.window(&after)?;
+        let each = |count: fn(&Wire) -> u64| {
+            as_f64(count(&wire) - count(&wire_before)) / as_f64(window.messages)
+        };
+        let compressed = each(|wire| wire.compressed_replies);
+        ensure!(agreed.is_none() || compressed > 0.0, "the server never compressed a reply");
         Ok(EchoReport {
             connections: self.connections,
             size: self.size,
             in_flight: self.in_flight,
-            seconds: wall.as_secs_f64(),
-            messages,
-            messages_per_second: rate,
-            payload_bytes_per_second: rate * as_f64(self.size as u64),
-            server_cpu_us_per_message: cpu.as_secs_f64() * 1e6 / as_f64(messages),
-            server_busy,
-            server_waited,
-            load_busy,
-            load_waited,
+            payload_bytes_per_second: window.messages_per_second * as_f64(self.size as u64),
+            bytes_to_server_per_message: each(|wire| wire.sent),
+            bytes_from_server_per_message: each(|wire| wire.received),
+            compression: agreed.map(|agreed| Compression { agreed, compressed }),
+            window,
             rss_before,
             rss_after,
         })
-    }
-}
-
-struct Reading {
-    at: Instant,
-    echoed: u64,
-    server: Cpu,
-    load: Cpu,
-}
-
-impl Reading {
-    fn take(server: Process, echoed: u64) -> Result<Self> {
-        Ok(Self { at: Instant::now(), echoed, server: server.cpu()?, load: Process::this().cpu()? })
     }
 }
 
@@ -115,29 +91,18 @@ impl Reading {
 struct Crowd {
     epoll: OwnedFd,
     clients: Vec<Client>,
-    shared: Shared,
+    exchange: Exchange,
     read_buffer: Vec<u8>,
     events: Vec<epoll::Event>,
+    /// Every echo is answered by a new message, until the load ends.
+    sending: bool,
     echoed: u64,
     on_their_way: usize,
 }
 
-struct Shared {
-    content: Content,
-    random: Random,
-    /// Every echo is answered by a new message, until the load ends.
-    sending: bool,
-}
-
 struct Client {
     socket: TcpStream,
-    decoder: Decoder,
-    /// Content offsets of the messages on their way, oldest first.
-    expected: VecDeque<usize>,
-    /// Verified bytes of the oldest, and whether its first frame has begun.
-    verified: usize,
-    begun: bool,
-    ping: Vec<u8>,
+    dialogue: Dialogue,
     output: Vec<u8>,
     written: usize,
     blocked: bool,
@@ -145,29 +110,30 @@ struct Client {
 
 impl Crowd {
     fn open(load: &EchoLoad) -> Result<Self> {
-        let mut random = Random::new(0x10_0a_d6_e4);
-        let content = Content::new(load.size, &mut random);
         let mut crowd = Self {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             clients: Vec::with_capacity(load.connections),
-            shared: Shared { content, random, sending: true },
+            exchange: Exchange::new(load.kind, load.size, 0x10_0a_d6_e4),
             read_buffer: vec![0; READ_SIZE],
             events: Vec::with_capacity(1024),
+            sending: true,
             echoed: 0,
             on_their_way: load.connections * load.in_flight,
         };
         for index in 0..load.connections {
-            let Opened { socket, leftover } =
-                opening::open(load.target, index, &mut crowd.shared.random)?;
+            let offer = crowd.exchange.offer();
+            let Opened { socket, leftover, deflate } =
+                opening::open(load.target, index, offer, &mut crowd.exchange.random)?;
             socket.set_nonblocking(true)?;
             epoll::add(&crowd.epoll, &socket, EventData::new_u64(index as u64), EventFlags::IN)?;
-            let mut client = Client::new(socket);
-            client.receive(&leftover, &mut crowd.shared)?;
+            crowd.exchange.agree(deflate)?;
+            let mut client = Client::new(socket, Dialogue::new(&crowd.exchange, index));
+            client.receive(&leftover, &mut crowd.exchange, false)?;
             crowd.clients.push(client);
         }
         for (index, client) in crowd.clients.iter_mut().enumerate() {
             for _ in 0..load.in_flight {
-                client.send_message(&mut crowd.shared);
+                client.dialogue.send(&mut crowd.exchange, &mut client.output);
             }
             client.flush(index, &crowd.epoll)?;
         }
@@ -184,7 +150,7 @@ impl Crowd {
 
     /// Waits for the last echoes, then closes every connection with 1000.
     fn finish(mut self) -> Result<()> {
-        self.shared.sending = false;
+        self.sending = false;
         while self.on_their_way > 0 {
             self.turn()?;
         }
@@ -206,9 +172,10 @@ impl Crowd {
                 match rustix::io::read(&client.socket, self.read_buffer.as_mut_slice()) {
                     Ok(0) => bail!("the server hung up on connection {index}"),
                     Ok(size) => {
-                        let echoes = client.receive(&self.read_buffer[..size], &mut self.shared)?;
+                        let input = &self.read_buffer[..size];
+                        let echoes = client.receive(input, &mut self.exchange, self.sending)?;
                         self.echoed += echoes as u64;
-                        if !self.shared.sending {
+                        if !self.sending {
                             self.on_their_way -= echoes;
                         }
                     }
@@ -225,69 +192,20 @@ impl Crowd {
 }
 
 impl Client {
-    fn new(socket: TcpStream) -> Self {
-        Self {
-            socket,
-            decoder: Decoder::default(),
-            expected: VecDeque::new(),
-            verified: 0,
-            begun: false,
-            ping: Vec::new(),
-            output: Vec::new(),
-            written: 0,
-            blocked: false,
-        }
+    fn new(socket: TcpStream, dialogue: Dialogue) -> Self {
+        Self { socket, dialogue, output: Vec::new(), written: 0, blocked: false }
     }
 
-    /// Verifies what came and queues a new message for every whole echo; gives the count of echoes.
-    fn receive(&mut self, mut input: &[u8], shared: &mut Shared) -> Result<usize> {
-        let mut echoes = 0;
-        while let Some(piece) = self.decoder.next(&mut input)? {
-            match piece.opcode {
-                BINARY | CONTINUATION => {
-                    let first = piece.opcode == BINARY;
-                    ensure!(first || self.begun, "a continuation frame without a message");
-                    let offset = *self.expected.front().context("an echo that nobody asked for")?;
-                    let message = shared.content.message(offset);
-                    let end = self.verified + piece.payload.len();
-                    ensure!(
-                        message.get(self.verified..end) == Some(piece.payload),
-                        "the echo differs from the message within its bytes {}..{end}",
-                        self.verified
-                    );
-                    self.verified = end;
-                    self.begun = !(piece.ends_frame && piece.fin);
-                    if !self.begun {
-                        ensure!(end == message.len(), "the echo is short: {end} bytes");
-                        self.expected.pop_front();
-                        self.verified = 0;
-                        echoes += 1;
-                        if shared.sending {
-                            self.send_message(shared);
-                        }
-                    }
-                }
-                PING => {
-                    self.ping.extend_from_slice(piece.payload);
-                    if piece.ends_frame {
-                        let key = shared.random.key();
-                        frames::encode(&mut self.output, PONG, &self.ping, key);
-                        self.ping.clear();
-                    }
-                }
-                PONG => {}
-                CLOSE => bail!("the server closed the connection"),
-                opcode => bail!("the server sent a frame with opcode {opcode:#x}"),
+    /// Verifies what came and, while `sending`, queues a new message for every whole echo; gives the count
+    /// of echoes.
+    fn receive(&mut self, input: &[u8], exchange: &mut Exchange, sending: bool) -> Result<usize> {
+        let echoes = self.dialogue.receive(input, exchange, &mut self.output)?;
+        if sending {
+            for _ in 0..echoes {
+                self.dialogue.send(exchange, &mut self.output);
             }
         }
         Ok(echoes)
-    }
-
-    fn send_message(&mut self, shared: &mut Shared) {
-        let offset = shared.content.pick(&mut shared.random);
-        let key = shared.random.key();
-        frames::encode(&mut self.output, BINARY, shared.content.message(offset), key);
-        self.expected.push_back(offset);
     }
 
     fn flush(&mut self, index: usize, epoll: &OwnedFd) -> Result<()> {

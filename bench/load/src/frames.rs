@@ -5,6 +5,8 @@ use bench_common::apply_mask;
 
 /// Opcode of a continuation frame.
 pub const CONTINUATION: u8 = 0;
+/// Opcode of a text message.
+pub const TEXT: u8 = 1;
 /// Opcode of a binary message.
 pub const BINARY: u8 = 2;
 /// Opcode of a Close frame.
@@ -14,7 +16,10 @@ pub const PING: u8 = 9;
 /// Opcode of a Pong frame.
 pub const PONG: u8 = 10;
 
-/// Appends one final frame, masked with `key`.
+/// The reserved bit that says, on a message's first frame, that it is compressed (RFC 7692 section 6).
+pub const RSV1: u8 = 0x40;
+
+/// Appends one final frame, masked with `key`. `opcode` may have [`RSV1`].
 pub fn encode(out: &mut Vec<u8>, opcode: u8, payload: &[u8], key: [u8; 4]) {
     let size = payload.len();
     out.push(0x80 | opcode);
@@ -40,6 +45,8 @@ pub struct Piece<'a> {
     pub opcode: u8,
     /// The frame is the last of its message.
     pub fin: bool,
+    /// The frame has [`RSV1`].
+    pub compressed: bool,
     /// Payload bytes, in order.
     pub payload: &'a [u8],
     /// The frame ends with these bytes.
@@ -49,6 +56,8 @@ pub struct Piece<'a> {
 /// Reads server frames from bytes in any chunking.
 #[derive(Debug, Default)]
 pub struct Decoder {
+    /// permessage-deflate was agreed on.
+    deflate: bool,
     header: [u8; 10],
     have: usize,
     /// Payload bytes still to come, once the header is whole.
@@ -56,6 +65,11 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// A decoder that takes [`RSV1`] where `deflate` says that permessage-deflate was agreed on.
+    pub fn new(deflate: bool) -> Self {
+        Self { deflate, ..Self::default() }
+    }
+
     /// The next piece of payload, taken off the front of `input`; `None` when `input` is used up.
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Piece<'a>>> {
         let remaining = match self.remaining {
@@ -77,6 +91,7 @@ impl Decoder {
         let piece = Piece {
             opcode: self.header[0] & 0x0f,
             fin: self.header[0] & 0x80 != 0,
+            compressed: self.header[0] & RSV1 != 0,
             payload,
             ends_frame: left == 0,
         };
@@ -106,7 +121,9 @@ impl Decoder {
             *input = &input[take..];
         }
         let [first, second, long @ ..] = self.header;
-        ensure!(first & 0x70 == 0, "the server set a reserved bit");
+        let starts_message = matches!(first & 0x0f, TEXT | BINARY);
+        let allowed = if self.deflate && starts_message { RSV1 } else { 0 };
+        ensure!(first & 0x70 & !allowed == 0, "the server set a reserved bit");
         ensure!(second & 0x80 == 0, "the server sent a masked frame");
         Ok(Some(match second {
             126 => u64::from(u16::from_be_bytes([long[0], long[1]])),
@@ -157,6 +174,15 @@ mod tests {
     fn masked_and_reserved_frames_are_refused() {
         for bytes in [[0x82, 0x80], [0xc2, 0x00]] {
             assert!(Decoder::default().next(&mut bytes.as_slice()).is_err());
+        }
+        // With permessage-deflate the first of three bits, on the first frame of a message.
+        for (bytes, good) in [
+            ([0xc2, 0x00], true),
+            ([0xe2, 0x00], false),
+            ([0xc0, 0x00], false),
+            ([0xca, 0x00], false),
+        ] {
+            assert_eq!(Decoder::new(true).next(&mut bytes.as_slice()).is_ok(), good, "{bytes:x?}");
         }
     }
 }

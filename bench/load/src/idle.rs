@@ -4,18 +4,17 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 
 use crate::closing;
-use crate::content::{Content, Random};
-use crate::frames::{self, BINARY, Decoder, PING, PONG};
+use crate::content::Kind;
+use crate::dialogue::Dialogue;
+use crate::exchange::Exchange;
 use crate::opening::{self, Opened};
 use crate::process::{Process, as_f64};
 use crate::report::IdleReport;
 
-const MESSAGE_SIZE: usize = 32;
-
-/// How many idle connections to open, and to whom.
+/// How many idle connections to open, to whom, and how they are used before.
 #[derive(Clone, Copy, Debug)]
 pub struct IdleLoad {
     /// Address of the server.
@@ -24,49 +23,61 @@ pub struct IdleLoad {
     pub pid: u32,
     /// Connections to open.
     pub connections: usize,
+    /// What the messages are.
+    pub kind: Kind,
+    /// Payload bytes a message.
+    pub size: usize,
+    /// Messages that each connection echoes. The connections take turns.
+    pub messages: usize,
+    /// Connections to use first and keep open, whose memory is not counted: they page in the code, and
+    /// fill what the server keeps for all connections together.
+    pub warm: usize,
 }
 
 struct Client {
     socket: TcpStream,
-    decoder: Decoder,
-    received: Vec<u8>,
+    dialogue: Dialogue,
 }
 
 impl IdleLoad {
-    /// Opens the connections and reads the server's resident memory: open, and after one echo each.
+    /// Opens the connections and reads the server's resident memory: open, and after their messages.
     pub fn run(&self) -> Result<IdleReport> {
         ensure!(self.connections > 0, "at least one connection is needed");
-        opening::raise_open_files(self.connections as u64 + 64)?;
+        ensure!(self.messages > 0, "at least one message is needed");
+        opening::raise_open_files((self.connections + self.warm) as u64 + 64)?;
         let server = Process::new(self.pid);
-        let mut random = Random::new(0x1d_1e);
-        let content = Content::new(MESSAGE_SIZE, &mut random);
+        let rss_start = server.resident()?;
+        let mut exchange = Exchange::new(self.kind, self.size, 0x1d_1e);
 
-        // One used connection first: it pages in the code, which is no cost of a connection.
-        let mut first = Client::open(self, 0, &mut random)?;
-        first.echo(&content, &mut random)?;
+        let mut warm = self.open(self.warm, &mut exchange)?;
+        self.use_all(&mut warm, &mut exchange)?;
         server.settle()?;
         let rss_before = server.resident()?;
         let cpu_before = server.cpu()?.running;
 
-        let mut clients = Vec::with_capacity(self.connections);
-        for index in 0..self.connections {
-            clients.push(Client::open(self, index, &mut random)?);
-        }
+        let mut clients = self.open(self.connections, &mut exchange)?;
         server.settle()?;
         let cpu = server.cpu()?.running.saturating_sub(cpu_before);
         let rss_open = server.resident()?;
 
-        for client in &mut clients {
-            client.echo(&content, &mut random)?;
-        }
+        let compressed_before = exchange.wire.compressed_replies;
+        self.use_all(&mut clients, &mut exchange)?;
         server.settle()?;
         let rss_used = server.resident()?;
-        closing::close_all(clients.into_iter().map(|client| client.socket));
+        ensure!(
+            exchange.agreement().is_none() || exchange.wire.compressed_replies > compressed_before,
+            "the server never compressed a reply"
+        );
+        closing::close_all(clients.into_iter().chain(warm).map(|client| client.socket));
 
         let connections = as_f64(self.connections as u64);
         let each = |rss| as_f64(rss) - as_f64(rss_before);
         Ok(IdleReport {
             connections: self.connections,
+            size: self.size,
+            messages: self.messages,
+            agreed: exchange.agreement().map(|agreement| agreement.text.clone()),
+            rss_start,
             rss_before,
             rss_open,
             rss_used,
@@ -75,49 +86,53 @@ impl IdleLoad {
             server_cpu_us_per_handshake: cpu.as_secs_f64() * 1e6 / connections,
         })
     }
+
+    fn open(&self, count: usize, exchange: &mut Exchange) -> Result<Vec<Client>> {
+        (0..count).map(|index| Client::open(self.target, index, exchange)).collect()
+    }
+
+    fn use_all(&self, clients: &mut [Client], exchange: &mut Exchange) -> Result<()> {
+        for _ in 0..self.messages {
+            for client in &mut *clients {
+                client.echo(exchange)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Client {
-    fn open(load: &IdleLoad, index: usize, random: &mut Random) -> Result<Self> {
-        let Opened { socket, leftover } = opening::open(load.target, index, random)?;
+    fn open(target: SocketAddr, index: usize, exchange: &mut Exchange) -> Result<Self> {
+        let Opened { socket, leftover, deflate } =
+            opening::open(target, index, exchange.offer(), &mut exchange.random)?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-        Ok(Self { socket, decoder: Decoder::default(), received: leftover })
+        exchange.agree(deflate)?;
+        let mut client = Self { socket, dialogue: Dialogue::new(exchange, index) };
+        client.receive(&leftover, exchange)?;
+        Ok(client)
     }
 
-    /// Sends one message and waits for its echo; a Ping on the way is answered.
-    fn echo(&mut self, content: &Content, random: &mut Random) -> Result<()> {
-        let message = content.message(content.pick(random));
+    /// Sends one message and waits for its echo.
+    fn echo(&mut self, exchange: &mut Exchange) -> Result<()> {
         let mut frame = Vec::new();
-        frames::encode(&mut frame, BINARY, message, random.key());
+        self.dialogue.send(exchange, &mut frame);
         self.socket.write_all(&frame)?;
-
-        let mut payload = Vec::new();
+        let mut chunk = [0; 4096];
         loop {
-            let mut input = self.received.as_slice();
-            while let Some(piece) = self.decoder.next(&mut input)? {
-                payload.extend_from_slice(piece.payload);
-                match (piece.opcode, piece.ends_frame) {
-                    (_, false) => {}
-                    (BINARY, true) => {
-                        ensure!(payload == message, "the echo differs from the message");
-                        let rest = input.len();
-                        self.received.drain(..self.received.len() - rest);
-                        return Ok(());
-                    }
-                    (PING, true) => {
-                        let mut pong = Vec::new();
-                        frames::encode(&mut pong, PONG, &payload, random.key());
-                        self.socket.write_all(&pong)?;
-                        payload.clear();
-                    }
-                    (opcode, true) => bail!("the server sent a frame with opcode {opcode:#x}"),
-                }
-            }
-            let mut chunk = [0; 1024];
             let size = self.socket.read(&mut chunk)?;
             ensure!(size > 0, "the server hung up");
-            self.received.clear();
-            self.received.extend_from_slice(&chunk[..size]);
+            if self.receive(&chunk[..size], exchange)? > 0 {
+                return Ok(());
+            }
         }
+    }
+
+    fn receive(&mut self, input: &[u8], exchange: &mut Exchange) -> Result<usize> {
+        let mut pongs = Vec::new();
+        let echoes = self.dialogue.receive(input, exchange, &mut pongs)?;
+        if !pongs.is_empty() {
+            self.socket.write_all(&pongs)?;
+        }
+        Ok(echoes)
     }
 }

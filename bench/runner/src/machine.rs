@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use bench_load::process::as_f64;
 use serde::Serialize;
 
-const LIBRARIES: [&str; 4] = ["fastwebsockets", "tokio", "tokio-tungstenite", "tokio-websockets"];
+use crate::versions;
 
 /// Machine and versions of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -81,7 +81,7 @@ impl Machine {
             ),
             rustc: output("rustc", &["--version"])?,
             longwire: commit(bench),
-            libraries: libraries(&fs::read_to_string(bench.join("Cargo.lock"))?),
+            libraries: versions::read(bench)?,
             command: format!(
                 "cargo run --release --manifest-path bench/Cargo.toml -p bench-runner -- {}",
                 arguments.join(" ")
@@ -113,20 +113,4 @@ fn output(program: &str, arguments: &[&str]) -> Result<String> {
         .with_context(|| format!("{program} cannot be started"))?;
     anyhow::ensure!(output.status.success(), "{program} failed");
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-}
-
-/// Versions of the libraries by the lock file.
-fn libraries(lock: &str) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    let mut name = "";
-    for line in lock.lines() {
-        if let Some(value) = line.strip_prefix("name = ") {
-            name = value.trim_matches('"');
-        } else if let Some(value) = line.strip_prefix("version = ")
-            && LIBRARIES.contains(&name)
-        {
-            found.insert(name.to_owned(), value.trim_matches('"').to_owned());
-        }
-    }
-    found
 }

@@ -1,10 +1,14 @@
 //! `bench-runner`: builds the contestants, measures them in turn, writes medians and ratios.
 
 mod contestants;
+mod entries;
+mod external;
 mod machine;
 mod markdown;
 mod measure;
 mod summary;
+mod tables;
+mod versions;
 mod workloads;
 
 use std::fs;
@@ -21,7 +25,7 @@ use crate::measure::{Server, Setting};
 use crate::summary::{Run, Table};
 use crate::workloads::Workload;
 
-/// Measure WebSocket echo servers side by side: build, pin, interleave, report medians and ratios
+/// Measure WebSocket servers side by side: build, pin, interleave, report medians and ratios
 #[derive(Parser)]
 struct Args {
     /// A short look: 2 rounds of half a second, 1,000 idle connections
@@ -76,15 +80,16 @@ fn main() -> Result<()> {
     raise_open_files(10_100)?;
 
     let load = contestants::build_package(&bench.join("Cargo.toml"), "bench-load")?;
-    let mut contestants = contestants::build(bench, &args.only, args.longwire.as_deref())?;
+    let parts: Vec<_> = workloads.iter().map(|workload| workload.part()).collect();
+    let mut contestants = contestants::build(bench, &args.only, &parts, args.longwire.as_deref())?;
     contestants.retain(|contestant| match Server::start(contestant, setting.server_cpu) {
         Ok(_) => true,
         Err(error) => {
-            eprintln!("{}: skipped, {error:#}", contestant.name);
+            eprintln!("{}: skipped, {error:#}", contestant.entry.name);
             false
         }
     });
-    ensure!(!contestants.is_empty(), "no contestant is left");
+    ensure!(!contestants.is_empty(), "no contestant is left that takes part in these workloads");
 
     let cores = [setting.server_cpu, setting.load_cpu];
     let before = Ticks::read(cores)?;
@@ -129,12 +134,16 @@ fn measure_all(
     let mut runs = Vec::new();
     let mut failures = Vec::new();
     for round in 1..=rounds {
-        for &workload in workloads {
+        for &workload in workloads.iter().filter(|workload| workload.is_in_round(round)) {
             for contestant in contestants {
-                let name = contestant.name;
+                if !contestant.takes_part_in(workload.part()) {
+                    continue;
+                }
+                let entry = &contestant.entry;
+                let name = entry.name;
                 eprintln!("round {round}/{rounds}: {}, {name}", workload.name());
                 let report = Server::start(contestant, setting.server_cpu)
-                    .and_then(|server| server.measure(load, workload, setting));
+                    .and_then(|server| server.measure(load, workload, entry.load, setting));
                 match report {
                     Ok(report) => runs.push(Run { round, contestant: name, workload, report }),
                     Err(error) => {

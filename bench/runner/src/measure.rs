@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use bench_load::report::{EchoReport, IdleReport};
+use bench_load::report::{BroadcastReport, EchoReport, IdleReport};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,7 @@ pub(crate) struct Setting {
 pub(crate) enum Report {
     Echo(EchoReport),
     Idle(IdleReport),
+    Broadcast(BroadcastReport),
 }
 
 /// A running contestant; dropping it kills it.
@@ -42,8 +43,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a contestant on its core and waits for its `listening on ws://ADDR`.
     pub(crate) fn start(contestant: &Contestant, cpu: usize) -> Result<Self> {
-        let mut command = Command::new(&contestant.program);
-        command.args(contestant.arguments).args(["--listen", "127.0.0.1:0"]);
+        let mut command = contestant.command("127.0.0.1:0");
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = spawn_on(cpu, &mut command)?;
         let stdout = child.stdout.take().expect("stdout is piped");
@@ -56,11 +56,12 @@ impl Server {
         Ok(server)
     }
 
-    /// Puts one workload on this server.
+    /// Puts one workload on this server, with what `bench-load` has to know of it besides.
     pub(crate) fn measure(
         &self,
         load: &Path,
         workload: Workload,
+        besides: &[&str],
         setting: Setting,
     ) -> Result<Report> {
         let output = Command::new(load)
@@ -68,6 +69,7 @@ impl Server {
             .args(["--cpu", &setting.load_cpu.to_string()])
             .args(["--pid", &self.child.id().to_string()])
             .args(workload.load_arguments(setting.seconds))
+            .args(besides)
             .output()
             .context("bench-load cannot be started")?;
         let complaint = String::from_utf8_lossy(&output.stderr);

@@ -1,7 +1,10 @@
 //! Medians, ranges and ratios of the rounds.
 
+use bench_load::process::as_f64;
+use bench_load::report::{IdleReport, Window};
 use serde::Serialize;
 
+use crate::entries;
 use crate::measure::Report;
 use crate::workloads::Workload;
 
@@ -37,8 +40,27 @@ pub(crate) struct Line {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Details {
-    Echo { messages_per_second: Spread, server_busy: f64, server_waited: f64, load_waited: f64 },
-    Idle { open: Spread, handshake_us: Spread },
+    Speed {
+        messages_per_second: Spread,
+        server_busy: f64,
+        server_waited: f64,
+        load_waited: f64,
+        /// Bytes of WebSocket frames to the server, a message.
+        bytes_to_server: f64,
+        bytes_from_server: f64,
+        /// Share of the server's messages that were compressed.
+        compressed: f64,
+    },
+    Memory {
+        open: Spread,
+        handshake_us: Spread,
+        /// Bytes that the connections which were used first cost all together, with what the server keeps
+        /// for all connections.
+        shared: f64,
+        /// Cost beyond that of the same server without compression: the median of the differences within
+        /// each round.
+        beyond: Option<f64>,
+    },
 }
 
 /// All lines of one workload.
@@ -71,10 +93,14 @@ pub(crate) fn summarise(runs: &[Run]) -> Vec<Table> {
             }
             let ratios = names
                 .iter()
-                .filter_map(|&other| Some((other, paired_ratio(&own, &of(other))?)))
+                .filter_map(|&other| {
+                    Some((other, paired(&own, &of(other), |own, other| own / other)?))
+                })
                 .collect();
+            let plain = entries::plain(name).map(of).unwrap_or_default();
+            let beyond = paired(&own, &plain, |own, plain| own - plain);
             let cost = Spread::of(&own, cost);
-            Some(Line { contestant: name, cost, ratios, details: details(&own) })
+            Some(Line { contestant: name, cost, ratios, details: details(&own, beyond) })
         };
         Table { workload, lines: names.iter().filter_map(line).collect() }
     };
@@ -83,42 +109,70 @@ pub(crate) fn summarise(runs: &[Run]) -> Vec<Table> {
 
 fn cost(report: &Report) -> f64 {
     match report {
-        Report::Echo(echo) => echo.server_cpu_us_per_message,
+        Report::Echo(echo) => echo.window.server_cpu_us_per_message,
         Report::Idle(idle) => idle.rss_per_used_connection,
+        Report::Broadcast(broadcast) => broadcast.window.server_cpu_us_per_message,
     }
 }
 
-fn details(runs: &[&Run]) -> Details {
-    let idle = |figure: fn(&bench_load::report::IdleReport) -> f64| {
+fn details(runs: &[&Run], beyond: Option<f64>) -> Details {
+    let idle = |figure: fn(&IdleReport) -> f64| {
         Spread::of(runs, |report| if let Report::Idle(idle) = report { figure(idle) } else { 0.0 })
     };
-    let echo = |figure: fn(&bench_load::report::EchoReport) -> f64| {
-        Spread::of(runs, |report| if let Report::Echo(echo) = report { figure(echo) } else { 0.0 })
+    let window = |figure: fn(&Window) -> f64| {
+        Spread::of(runs, |report| match report {
+            Report::Echo(echo) => figure(&echo.window),
+            Report::Broadcast(broadcast) => figure(&broadcast.window),
+            Report::Idle(_) => 0.0,
+        })
     };
-    match runs[0].report {
-        Report::Echo(_) => Details::Echo {
-            messages_per_second: echo(|echo| echo.messages_per_second),
-            server_busy: echo(|echo| echo.server_busy).median,
-            server_waited: echo(|echo| echo.server_waited).median,
-            load_waited: echo(|echo| echo.load_waited).median,
-        },
-        Report::Idle(_) => Details::Idle {
+    if let Report::Idle(_) = runs[0].report {
+        return Details::Memory {
             open: idle(|idle| idle.rss_per_open_connection),
             handshake_us: idle(|idle| idle.server_cpu_us_per_handshake),
-        },
+            shared: idle(|idle| as_f64(idle.rss_before) - as_f64(idle.rss_start)).median,
+            beyond,
+        };
+    }
+    Details::Speed {
+        messages_per_second: window(|window| window.messages_per_second),
+        server_busy: window(|window| window.server_busy).median,
+        server_waited: window(|window| window.server_waited).median,
+        load_waited: window(|window| window.load_waited).median,
+        bytes_to_server: Spread::of(runs, |report| match report {
+            Report::Echo(echo) => echo.bytes_to_server_per_message,
+            Report::Idle(_) | Report::Broadcast(_) => 0.0,
+        })
+        .median,
+        bytes_from_server: Spread::of(runs, |report| match report {
+            Report::Echo(echo) => echo.bytes_from_server_per_message,
+            Report::Broadcast(broadcast) => broadcast.bytes_from_server_per_message,
+            Report::Idle(_) => 0.0,
+        })
+        .median,
+        compressed: Spread::of(runs, |report| {
+            let compression = match report {
+                Report::Echo(echo) => echo.compression.as_ref(),
+                Report::Broadcast(broadcast) => broadcast.compression.as_ref(),
+                Report::Idle(_) => None,
+            };
+            compression.map_or(0.0, |compression| compression.compressed)
+        })
+        .median,
     }
 }
 
-/// The median over the rounds of own cost by other's cost in the same round: slow drift cancels out.
-fn paired_ratio(own: &[&Run], other: &[&Run]) -> Option<f64> {
-    let ratios: Vec<f64> = own
+/// The median over the rounds of what `compare` makes of own cost and other's cost in the same round: slow
+/// drift cancels out.
+fn paired(own: &[&Run], other: &[&Run], compare: fn(f64, f64) -> f64) -> Option<f64> {
+    let compared: Vec<f64> = own
         .iter()
         .filter_map(|run| {
             let pair = other.iter().find(|other| other.round == run.round)?;
-            Some(cost(&run.report) / cost(&pair.report))
+            Some(compare(cost(&run.report), cost(&pair.report)))
         })
         .collect();
-    (!ratios.is_empty()).then(|| median(ratios))
+    (!compared.is_empty()).then(|| median(compared))
 }
 
 impl Spread {

@@ -4,6 +4,8 @@
 
 #![allow(unsafe_code, reason = "a global allocator that counts; tests only")]
 
+#[path = "allocation/deflate.rs"]
+mod deflate;
 mod support;
 
 use std::{

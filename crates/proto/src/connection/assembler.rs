@@ -177,7 +177,15 @@ impl Assembler {
             kept.extend_from_slice(&self.data);
             self.data = kept;
         }
-        self.data.reserve(needed.max(ahead));
+        let more = needed.max(ahead);
+        if self.compressed && self.data.len() + more < 2 * self.data.capacity() {
+            // Here `reserve` would go beyond the limit, since it doubles.
+            let mut exact = Vec::from(std::mem::take(&mut self.data));
+            exact.reserve_exact(more);
+            self.data = Bytes::from(exact).try_into_mut().expect("nobody else holds it");
+        } else {
+            self.data.reserve(more);
+        }
     }
 }
 

@@ -174,7 +174,7 @@ impl RoundTrip {
         let threshold = if settings & 0x8 == 0 { 0 } else { 20 };
         let deflate = Some(Deflate { params, level, threshold, ..Deflate::context_takeover() });
         let fragment_size = std::num::NonZeroUsize::new(usize::from(settings >> 5));
-        let config = Config { deflate, fragment_size, ..Config::default() };
+        let config = Config { fragment_size, deflate, ..Config::default() };
         let mut receiving = config.clone();
         if settings & 0x10 != 0 {
             receiving.delivery = Delivery::Fragments;

@@ -267,7 +267,7 @@ fn a_header_that_declares_more_than_comes_does_not_widen_the_ratio() {
         });
         let mut end = End::new(side, config);
         // The masking key of the header is zero.
-        let wire = Wire::to(side).declare(COMPRESSED_BINARY, 1 << 40).raw(&zlib(&[0; 100_000]));
+        let wire = Wire::to(side).declare(COMPRESSED_BINARY, 1 << 40).raw(&zlib(&vec![0; 100_000]));
         end.receive(&wire);
         let error = ProtocolError::LimitExceeded(Limit::InflationRatio(100));
         assert_eq!(refused(&end), (error, 1009));

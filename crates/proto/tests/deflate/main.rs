@@ -93,7 +93,7 @@ fn prose(rng: &mut Rng, len: usize) -> String {
     let mut prose = String::new();
     while prose.len() < len {
         let word = ["window", "history", "message", "of", "and", "the", "peer"][rng.below(0..7)];
-        prose.push_str(&format!("{word} {} ", rng.below(0..1000)));
+        prose.extend([word, " ", &rng.below(0..1000).to_string(), " "]);
     }
     prose.truncate(len);
     prose

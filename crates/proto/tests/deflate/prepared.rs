@@ -124,6 +124,27 @@ fn a_prepared_message_refers_no_farther_than_each_receivers_window() {
 }
 
 #[test]
+fn a_message_prepared_uncompressed_goes_out_as_it_is_and_does_not_enter_the_window() {
+    let secret = text(&"secret ".repeat(100));
+    let prepared = Prepared::uncompressed(secret.clone());
+    let mut rng = Rng::new(38);
+    for side in SIDES {
+        for mode in modes() {
+            let mut line = Line::new(side, mode);
+            for _ in 0..3 {
+                let words = text(&prose(&mut rng, 500));
+                line.ours.connection.send(words.clone(), line.ours.now).expect("open");
+                line.ours.connection.send(&prepared, line.ours.now).expect("open");
+                line.ours.connection.send(words.clone(), line.ours.now).expect("open");
+                let frames = line.pass(&[&words, &secret, &words]);
+                let first: Vec<_> = frames.iter().map(|frame| frame.first).collect();
+                assert_eq!(first, [COMPRESSED_TEXT, FIN | TEXT, COMPRESSED_TEXT]);
+            }
+        }
+    }
+}
+
+#[test]
 fn empty_and_tiny_messages_can_be_prepared() {
     for side in SIDES {
         for mode in modes() {

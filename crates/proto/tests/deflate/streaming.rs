@@ -108,7 +108,7 @@ fn a_caller_that_stops_polling_is_told_that_there_is_more() {
 #[test]
 fn what_there_is_more_of_comes_without_input() {
     let mut rng = Rng::new(62);
-    let message = [&[0; 100_000][..], &rng.bytes(30_000), &[1; 100_000]].concat();
+    let message = [vec![0; 100_000], rng.bytes(30_000), vec![1; 100_000]].concat();
     for side in SIDES {
         for start_with in [1, 5000, 20_000] {
             let mut end = End::new(side, streamed());

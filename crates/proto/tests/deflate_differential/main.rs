@@ -54,11 +54,8 @@ fn we_refuse_what_zlib_refuses() {
         for _ in 0..20 {
             let payload = nearly_deflate(&mut rng);
             let verdict = peer::verdict(&payload);
-            if verdict.is_some() {
-                sound += 1
-            } else {
-                broken += 1
-            }
+            sound += usize::from(verdict.is_some());
+            broken += usize::from(verdict.is_none());
             for delivery in [Delivery::Messages, Delivery::Fragments] {
                 let ours = inflated(&payload, delivery, &mut rng);
                 assert!(ours == verdict, "{delivery:?} of {payload:02x?}: {ours:02x?}");
@@ -136,17 +133,17 @@ fn exchange(seed: u64) -> Seen {
             Prepared::with_level(sample::message(&mut rng, &[], !crowd), random_level(&mut rng))
         })
         .collect();
-    let mut seen = Seen::default();
+    let mut tally = Seen::default();
     let mut turn = || {
         for _ in 0..steps {
             let line = rng.below(0..lines.len());
-            lines[line].step(&mut rng, &prepared, &mut seen);
+            lines[line].step(&mut rng, &prepared, &mut tally);
         }
     };
     turn();
     elsewhere(&mut turn);
     turn();
-    seen
+    tally
 }
 
 /// Names a seed that fails.

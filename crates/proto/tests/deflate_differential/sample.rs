@@ -1,5 +1,7 @@
 //! Messages of the kinds that compressors tell apart.
 
+use std::fmt::Write as _;
+
 use longwire_proto::Message;
 
 use crate::support::Rng;
@@ -18,7 +20,7 @@ pub(crate) fn message(rng: &mut Rng, said: &[Vec<u8>], large: bool) -> Message {
 }
 
 fn payload(rng: &mut Rng, said: &[Vec<u8>], large: bool) -> Vec<u8> {
-    if large && rng.one_in(8) {
+    if large && rng.one_in(16) {
         let len = [65_535, 65_536, 65_537, 131_072, 300 * 1024][rng.below(0..5)];
         return match rng.below(0..4) {
             0 => noise(rng, len),
@@ -79,7 +81,8 @@ fn json(rng: &mut Rng, len: usize) -> Vec<u8> {
     while text.len() < len {
         let (id, price) = (rng.below(0..100_000), rng.below(0..10_000));
         let name = WORDS[rng.below(0..WORDS.len())];
-        text.push_str(&format!("{{\"id\":{id},\"name\":\"{name}\",\"price\":{price}.5}},"));
+        write!(text, "{{\"id\":{id},\"name\":\"{name}\",\"price\":{price}.5}},")
+            .expect("a String takes any text");
     }
     text.push(']');
     text.into_bytes()

@@ -28,8 +28,8 @@ pub use self::{
 /// | no context takeover | [`Deflate::no_context_takeover`], the default | 0.2 KiB |
 /// | context takeover | [`Deflate::context_takeover`] | besides, of what was received up to 32 KiB at 15 window bits, 4 KiB at 12, 0.5 KiB at 9; and of what was sent up to 4 KiB |
 ///
-/// Of text, a connection keeps nothing before the first compressed message, and never more than was
-/// received and sent. The compressors and decompressors belong to the thread: up to 32 compressors
+/// Of text, a connection keeps nothing before the first compressed message, and never more than twice
+/// what was received and sent. The compressors and decompressors belong to the thread: up to 32 compressors
 /// of at most 370 KiB, made when they are needed, and 4 decompressors of 48 KiB. A compressed message
 /// that arrives in several reads holds a decompressor until it ends, and what its later bytes may
 /// refer to.
