@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod compression;
 mod connect;
 mod echo;
 mod failures;

@@ -146,6 +146,42 @@ fn a_thread_keeps_a_fixed_number_of_compressors_and_decompressors() {
     }
 }
 
+#[test]
+fn a_decompressor_is_held_while_a_message_is_under_way_and_few_are_kept() {
+    let message = prose(5000);
+    let compressed = zlib(message.as_bytes());
+    let (half, rest) = compressed.split_at(compressed.len() / 2);
+    const CONNECTIONS: usize = 20;
+    for side in SIDES {
+        let run = || {
+            let settings = deflate(Deflate::no_context_takeover());
+            let mut connections: Vec<_> = (0..CONNECTIONS)
+                .map(|_| connection(side, Arc::clone(&settings), start()))
+                .collect();
+            let mut feed = |first: u8, payload: &[u8]| {
+                let mut wires: Vec<_> = (0..CONNECTIONS)
+                    .map(|_| Wire::to(side).frame(first, payload).to_vec())
+                    .collect();
+                measured(|| {
+                    for (connection, wire) in connections.iter_mut().zip(&mut wires) {
+                        poll(connection, wire, drop);
+                    }
+                })
+            };
+            let count = isize::try_from(CONNECTIONS).expect("few");
+            let under_way = feed(RSV1 | TEXT, half);
+            // Besides: what became of the message so far, and the scratch of the thread.
+            let each = DECOMPRESSOR + 3 * 5000 + KIB + 64 * KIB;
+            assert!(under_way.held >= count * (DECOMPRESSOR - KIB), "{under_way:?}");
+            assert!(under_way.held <= count * each + 16 * KIB, "{under_way:?}");
+            let whole = feed(FIN, rest);
+            let left = under_way.held + whole.held;
+            assert!(left <= 4 * DECOMPRESSOR + 16 * KIB + KIB, "{left}");
+        };
+        thread::scope(|scope| scope.spawn(run).join().expect("within the bound"));
+    }
+}
+
 /// What a message that is too large takes, in reads of `grain` bytes.
 fn bomb(side: Side, limit: usize, wire: &[u8], grain: usize) -> Heap {
     let settings = config(|config| {

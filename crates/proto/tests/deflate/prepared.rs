@@ -251,3 +251,17 @@ fn a_prepared_message_is_shared_between_threads() {
         }
     });
 }
+
+#[test]
+fn a_prepared_message_is_a_value() {
+    let message = text("hello");
+    let prepared = Prepared::from(message.clone());
+    assert_eq!(prepared, Prepared::new("hello"));
+    assert_ne!(prepared, Prepared::new("other"));
+    assert_eq!(prepared.message(), &message);
+    assert_eq!(format!("{prepared:?}"), format!("Prepared({message:?})"));
+    let sendable = Sendable::from(prepared);
+    assert_eq!((sendable.len(), sendable.is_empty()), (5, false));
+    assert!(Sendable::from(Prepared::new("")).is_empty());
+    assert_eq!(sendable.into_message(), message);
+}

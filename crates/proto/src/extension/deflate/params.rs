@@ -38,8 +38,8 @@ pub struct DeflateParams {
 pub struct WindowBits(u8);
 
 impl WindowBits {
-    /// 8, a window of 256 bytes. Only a peer can ask for it, and it is then not compressed for: no
-    /// deflate library makes it rightly. In settings it counts as 9.
+    /// 8, a window of 256 bytes. Only a peer can ask for it, and it is then not compressed for, since
+    /// deflate libraries refuse it. In settings it counts as 9.
     pub const MIN: Self = Self(8);
     /// 15, a window of 32 KiB: what holds where nothing else is agreed on.
     pub const MAX: Self = Self(15);
