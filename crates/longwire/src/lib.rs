@@ -48,6 +48,23 @@
 //! [`split`](WebSocket::split) gives a [`Sender`] that can be cloned. A clean end is `Ok(None)`;
 //! any other is an [`Error`], which tells both halves of the closing handshake and whose fault it was.
 //!
+//! # Compression
+//!
+//! [`Config::deflate`] turns permessage-deflate (RFC 7692) on, for a client that offers it and for a
+//! server that agrees to it; [`Deflate`] has the modes, with what they cost. A message that must not be
+//! compressed is sent by [`Message::uncompressed`]. A [`Prepared`] message is encoded once, and
+//! compressed once, for any number of receivers:
+//!
+//! ```no_run
+//! # async fn tell(members: &[longwire::Sender]) -> Result<(), longwire::SendError> {
+//! let news = longwire::Prepared::new("{\"news\": \"the same for all\"}");
+//! for member in members {
+//!     member.send(&news).await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Runtime
 //!
 //! Tokio, either flavour, with its I/O and time drivers enabled.
