@@ -15,6 +15,9 @@ use crate::support::{BINARY, FIN, Rng, SIDES, TEXT, Wire, config, connection, st
 const RSV1: u8 = 0x40;
 const KIB: isize = 1024;
 
+/// Connections with a message under way at the same time.
+const CONNECTIONS: usize = 20;
+
 /// Decompressors that a thread keeps, and one that it does not.
 const DECOMPRESSOR: isize = 48 * KIB;
 
@@ -151,7 +154,6 @@ fn a_decompressor_is_held_while_a_message_is_under_way_and_few_are_kept() {
     let message = prose(5000);
     let compressed = zlib(message.as_bytes());
     let (half, rest) = compressed.split_at(compressed.len() / 2);
-    const CONNECTIONS: usize = 20;
     for side in SIDES {
         let run = || {
             let settings = deflate(Deflate::no_context_takeover());
