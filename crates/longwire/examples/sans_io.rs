@@ -132,7 +132,7 @@ impl Socket {
             self.unread.start = self.unread.end - input.len();
             match event {
                 Some(Event::Message(message)) => return Ok(Some(message)),
-                Some(Event::Closed(closed)) => self.closed = Some(closed),
+                Some(Event::Closed(closed)) => self.closed = Some(*closed),
                 // Pongs and the answer to a Close are queued by themselves.
                 Some(_) => {}
                 None if self.closed.is_some() => return Ok(None),

@@ -131,19 +131,19 @@ impl fmt::Display for Limit {
     }
 }
 
-/// What the caller did wrong, or must wait for. The message comes back.
+/// What the caller did wrong, or must wait for. What was to be sent comes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum SendError {
+pub enum SendError<T = Sendable> {
     /// A Close frame was sent, or the connection is gone: nothing may follow (§5.5.1).
-    Closed(Sendable),
+    Closed(T),
     /// [`Limits::max_buffered_amount`](crate::Limits::max_buffered_amount) bytes wait to be sent, or
     /// the rest of a long message that goes out in pieces, since it is compressed or longer than
     /// [`Config::fragment_size`](crate::Config::fragment_size).
     /// Send the message again once the peer has taken some.
-    Full(Sendable),
+    Full(T),
     /// A fragmented message is under way (§5.4). Finish it first.
-    FragmentPending(Sendable),
+    FragmentPending(T),
 }
 
 impl SendError {
@@ -160,7 +160,7 @@ impl SendError {
     }
 }
 
-impl fmt::Display for SendError {
+impl<T> fmt::Display for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed(_) => "the connection is closing or closed; the message was not sent",
@@ -174,4 +174,4 @@ impl fmt::Display for SendError {
     }
 }
 
-impl Error for SendError {}
+impl<T: fmt::Debug> Error for SendError<T> {}

@@ -72,7 +72,7 @@ fn read(
         connection.handle_lost(); // not covered: the end of input ends every connection so far
     }
     let closed = closed.or_else(|| drain(&mut connection, now, &mut output));
-    events.push(Event::Closed(closed.expect("the transport is gone")));
+    events.push(Event::Closed(Box::new(closed.expect("the transport is gone"))));
     assert_eq!(drain(&mut connection, now, &mut output), None, "Closed is said once");
     (events, output)
 }
@@ -123,7 +123,7 @@ fn drain(connection: &mut Connection, now: Instant, output: &mut Vec<u8>) -> Opt
     loop {
         match connection.poll_event(&mut Input::new(&mut []), now) {
             Some(Event::Closed(end)) => {
-                assert!(closed.replace(end).is_none(), "Closed is said once");
+                assert!(closed.replace(*end).is_none(), "Closed is said once");
                 continue;
             }
             // not covered: a finding
@@ -392,7 +392,7 @@ impl Subject {
         let Some(event) = event else { return };
         assert_eq!(self.closed, None, "{event:?} after Closed");
         match event {
-            Event::Closed(closed) => self.closed = Some(closed),
+            Event::Closed(closed) => self.closed = Some(*closed),
             Event::Message(message) | Event::Fragment(Fragment { part: message, .. }) => {
                 check_text(&message);
             }

@@ -84,6 +84,7 @@ mod connection;
 mod error;
 mod extension;
 mod frame;
+mod frames;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -107,6 +108,7 @@ pub use self::{
         Close, CloseCode, CloseReason, ControlPayload, ControlPayloadTooLong, FrameHeader,
         InvalidCloseReason, MaskingKey, MaskingKeys, Opcode,
     },
+    frames::Frames,
     handshake::{Agreement, Subprotocol},
     message::{Fragment, Message, MessageType, Sendable},
     prepared::Prepared,

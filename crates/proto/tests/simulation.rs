@@ -404,7 +404,7 @@ impl World {
                 }
             }
             Event::Violation(error) => panic!("one of us broke the protocol: {error}"),
-            Event::Closed(closed) => peer.closed = Some(closed),
+            Event::Closed(closed) => peer.closed = Some(*closed),
             _ => {}
         }
     }

@@ -40,7 +40,7 @@ where
             response: Some(Box::new(self.response)),
             ..Meta::default()
         };
-        WebSocket::start(self.io, Side::Client, self.leftover, Arc::new(config), meta)
+        WebSocket::start(self.io, Side::Client, self.leftover, Arc::new(config), meta, None)
     }
 }
 

@@ -9,6 +9,8 @@
 //! The task owns the protocol and the transport alone; the queues are the only shared state, and
 //! their lock is held for a few moves of a pointer, never across a system call.
 
+mod attended;
+mod outbox;
 mod queues;
 mod reader;
 mod receiver;
@@ -19,7 +21,11 @@ mod task;
 mod websocket;
 mod writer;
 
-pub(crate) use self::queues::{Meta, Queues};
+pub(crate) use self::{
+    attended::Attended,
+    queues::{Meta, Queues},
+    task::Task,
+};
 pub use self::{
     reader::MessageReader, receiver::Receiver, sender::Sender, websocket::WebSocket,
     writer::MessageWriter,

@@ -5,20 +5,21 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::Waker,
+    task::{Wake, Waker},
     time::Duration,
 };
 
 use http::Response;
 use longwire_proto::{Close, Config, Fragment, Message, SendError, Sendable, handshake::Agreement};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
-use crate::{
-    error::{End, PingError},
-    server::Registration,
+use super::{
+    attended,
+    outbox::{ENCODED_MAX, Outbound, Outbox},
 };
+use crate::{error::End, server::Registration};
 
 /// The state that a connection's task and its handles share.
 #[derive(Debug)]
@@ -26,14 +27,27 @@ pub(crate) struct Queues {
     state: Mutex<State>,
     /// Whether the handles changed something that the task has not looked at.
     changed: AtomicBool,
+    /// Whether the handler that the task runs was woken, if it runs one.
+    handler_woken: AtomicBool,
+    /// Bytes of payload that the task took from the outbox and that the transport did not take yet.
+    wire_bytes: AtomicUsize,
     /// The task's waker, which stays the same for the task's life.
     task: OnceLock<Waker>,
+    /// Made by the first that waits.
+    waiting: OnceLock<Box<Waiting>>,
+    pub(super) config: Arc<Config>,
+    /// Whether small messages are encoded where they are sent.
+    takes_frames: bool,
+    pub(super) meta: Meta,
+}
+
+/// What senders need who wait.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
     /// There is room in the outbox, a writer finished, all is flushed, or the connection ended.
     pub(super) progress: Notify,
     /// Whose turn it is, of the senders that wait.
     pub(super) turn: tokio::sync::Mutex<()>,
-    pub(super) config: Arc<Config>,
-    pub(super) meta: Meta,
 }
 
 /// What is known of a connection from its opening handshake on.
@@ -43,8 +57,6 @@ pub(crate) struct Meta {
     pub(crate) peer_addr: Option<SocketAddr>,
     /// The server's opening handshake, on a client.
     pub(crate) response: Option<Box<Response<()>>>,
-    /// The place in the server's list of open connections.
-    pub(crate) registration: Option<Registration>,
 }
 
 /// What is behind the lock.
@@ -61,21 +73,17 @@ pub(super) struct State {
     /// Whether the task waits for the application to come back before it answers a Close frame or
     /// fails the connection.
     pub(super) held: bool,
-    pub(super) receiver: Option<Waker>,
+    pub(super) receiver: Listener,
     pub(super) receiver_gone: bool,
 
-    pub(super) outbox: VecDeque<Outbound>,
-    /// Bytes of payload in `outbox`.
-    pub(super) outbox_bytes: usize,
-    /// How many the outbox held when it was taken last: as many may come again.
-    pub(super) last_outbox: usize,
+    pub(super) outbox: Outbox,
     /// Pings in `outbox`.
     pub(super) outbox_pings: usize,
-    /// Bytes that the task took from the outbox and that the transport did not take yet.
-    pub(super) wire_bytes: usize,
     /// Things ever put into the outbox, and how many of them the transport took.
     pub(super) queued: u64,
     pub(super) flushed: u64,
+    /// Whether somebody waits to be told of progress in writing.
+    pub(super) watched: bool,
     /// Whether a message is being sent in fragments, so that others must wait.
     pub(super) writing: bool,
     /// Whether a Close frame is queued or sent, so that nothing may follow.
@@ -89,6 +97,21 @@ pub(super) struct State {
 
     pub(super) latency: Option<Duration>,
     pub(super) end: Option<Arc<End>>,
+    /// Whether the transport is to be dropped as it is.
+    aborted: bool,
+    /// The place in the server's list of open connections, until the connection has ended and the
+    /// last handle is gone.
+    registration: Option<Registration>,
+}
+
+/// Whom to wake when something arrives.
+#[derive(Debug, Default)]
+pub(super) enum Listener {
+    #[default]
+    Nobody,
+    /// The handler that the connection's task runs.
+    Handler,
+    Other(Waker),
 }
 
 /// From the task to the application.
@@ -108,20 +131,6 @@ impl Inbound {
     }
 }
 
-/// From the application to the task.
-#[derive(Debug)]
-pub(super) enum Outbound {
-    Message(Sendable),
-    Fragment {
-        fragment: Fragment,
-        compress: bool,
-    },
-    Ping(oneshot::Sender<Result<Duration, PingError>>),
-    Close(Close),
-    /// Fail the connection: what is queued before this still goes out.
-    Fail(Close),
-}
-
 /// Who puts something into the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
@@ -135,18 +144,13 @@ pub(super) enum By {
     Writer,
 }
 
-impl Outbound {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Message(message) => message.len(),
-            Self::Fragment { fragment, .. } => fragment.part.len(),
-            Self::Ping(_) | Self::Close(_) | Self::Fail(_) => 0,
-        }
-    }
-}
-
 impl Queues {
-    pub(crate) fn new(config: Arc<Config>, meta: Meta) -> Self {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        meta: Meta,
+        registration: Option<Registration>,
+        takes_frames: bool,
+    ) -> Self {
         Self {
             state: Mutex::new(State {
                 inbox: VecDeque::new(),
@@ -154,15 +158,13 @@ impl Queues {
                 paused: false,
                 busy: false,
                 held: false,
-                receiver: None,
+                receiver: Listener::Nobody,
                 receiver_gone: false,
-                outbox: VecDeque::new(),
-                outbox_bytes: 0,
-                last_outbox: 0,
+                outbox: Outbox::default(),
                 outbox_pings: 0,
-                wire_bytes: 0,
                 queued: 0,
                 flushed: 0,
+                watched: false,
                 writing: false,
                 closing: false,
                 waiting: 0,
@@ -171,12 +173,16 @@ impl Queues {
                 parked: Vec::new(),
                 latency: None,
                 end: None,
+                aborted: false,
+                registration,
             }),
             changed: AtomicBool::new(false),
+            handler_woken: AtomicBool::new(true),
+            wire_bytes: AtomicUsize::new(0),
             task: OnceLock::new(),
-            progress: Notify::new(),
-            turn: tokio::sync::Mutex::new(()),
+            waiting: OnceLock::new(),
             config,
+            takes_frames,
             meta,
         }
     }
@@ -188,11 +194,92 @@ impl Queues {
 
     /// Tells the task that something changed. Called without the lock.
     pub(super) fn notify_task(&self) {
-        if !self.changed.swap(true, Ordering::AcqRel)
+        // The look before the swap is enough: whoever set the flag before the task took what is behind
+        // the lock has woken it, and the task clears the flag before it takes the lock.
+        if !self.changed.load(Ordering::Acquire) && !self.changed.swap(true, Ordering::AcqRel) {
+            self.wake_task();
+        }
+    }
+
+    /// Wakes the task, unless it runs on this thread at this moment: then it looks before it rests.
+    fn wake_task(&self) {
+        if !attended::is_here(self)
             && let Some(task) = self.task.get()
         {
             task.wake_by_ref();
         }
+    }
+
+    /// Whether something changed that the task has not looked at, or its handler was woken.
+    pub(super) fn has_news(&self) -> bool {
+        self.changed.load(Ordering::Acquire) || self.handler_woken.load(Ordering::Acquire)
+    }
+
+    /// Whether the handler was woken since the last call.
+    pub(super) fn take_handler_woken(&self) -> bool {
+        self.handler_woken.load(Ordering::Relaxed)
+            && self.handler_woken.swap(false, Ordering::AcqRel)
+    }
+
+    /// Wakes the handler that the task runs.
+    pub(super) fn wake_handler(&self) {
+        if !self.handler_woken.swap(true, Ordering::AcqRel) {
+            self.wake_task();
+        }
+    }
+
+    /// What those who wait need. To be asked for before they look whether they have to.
+    pub(super) fn waiting(&self) -> &Waiting {
+        self.waiting.get_or_init(Box::default)
+    }
+
+    /// Wakes those who wait in a future of their own. Called without the lock, under which what they
+    /// wait for was changed.
+    pub(super) fn notify_waiting(&self) {
+        if let Some(waiting) = self.waiting.get() {
+            waiting.progress.notify_waiters();
+        }
+    }
+
+    /// Asks the task to tell of progress in writing, once. To be said before each wait for it.
+    pub(super) fn watch(&self) {
+        self.lock().watched = true;
+        self.notify_task();
+    }
+
+    pub(super) fn set_wire_bytes(&self, bytes: usize) {
+        self.wire_bytes.store(bytes, Ordering::Release);
+    }
+
+    /// Bytes of payload that the application sent and the transport did not take yet.
+    pub(super) fn buffered_amount(&self, state: &State) -> usize {
+        state.outbox.payload() + self.wire_bytes.load(Ordering::Acquire)
+    }
+
+    /// Whether `size` more bytes of payload keep within the budget, or are all there would be.
+    pub(super) fn has_room(&self, state: &State, size: usize) -> bool {
+        let queued = self.buffered_amount(state);
+        let budget = self.config.limits.max_buffered_amount;
+        state.outbox.len() < OUTBOX_MAX && (queued == 0 || queued.saturating_add(size) <= budget)
+    }
+
+    /// The connection is open, and in the server's list from now on.
+    pub(super) fn opened(self: &Arc<Self>) {
+        let Some(missed) = self.lock().registration.as_ref().map(|it| it.opened(self)) else {
+            return;
+        };
+        if missed.abort {
+            self.abort();
+        }
+        if let Some(close) = missed.close {
+            self.close(close);
+        }
+    }
+
+    /// Has the task drop the transport as it is.
+    pub(crate) fn abort(&self) {
+        self.lock().aborted = true;
+        self.notify_task();
     }
 
     /// Whether something changed since the last call.
@@ -210,17 +297,34 @@ impl Queues {
         }
     }
 
+    /// Encodes a small message behind what was sent before, where that needs no more than its bytes
+    /// and no waiting. Says whether it did; [`Self::push`] knows what else there is to do.
+    pub(super) fn encode(&self, message: &Message) -> bool {
+        if !self.takes_frames || message.len() > ENCODED_MAX {
+            return false;
+        }
+        let mut state = self.lock();
+        let must_wait = state.closing || state.writing || state.waiting > 0 || state.end.is_some();
+        if must_wait || !self.has_room(&state, message.len()) {
+            return false;
+        }
+        state.outbox.encode(message);
+        state.queued += 1;
+        drop(state);
+        self.notify_task();
+        true
+    }
+
     /// Puts a message or a fragment into the outbox.
     pub(super) fn push(&self, outbound: Outbound, by: By) -> Result<(), SendError> {
         let mut state = self.lock();
-        let size = outbound.len();
+        let size = outbound.payload();
         let refuse: Option<fn(Sendable) -> SendError> = if state.closing || state.end.is_some() {
             Some(SendError::Closed)
         } else if state.writing && by != By::Writer {
             Some(SendError::FragmentPending)
         } else if by == By::Sender && state.waiting > 0
-            || matches!(by, By::Sender | By::Turn)
-                && !state.has_room(size, self.config.limits.max_buffered_amount)
+            || matches!(by, By::Sender | By::Turn) && !self.has_room(&state, size)
         {
             Some(SendError::Full)
         } else {
@@ -231,7 +335,7 @@ impl Queues {
             (Some(refuse), Outbound::Fragment { fragment, .. }) => {
                 return Err(refuse(fragment.part.into()));
             }
-            (_, outbound) => state.enqueue(outbound, size),
+            (_, outbound) => state.enqueue(outbound),
         }
         drop(state);
         self.notify_task();
@@ -251,7 +355,7 @@ impl Queues {
             return;
         }
         state.closing = true;
-        state.enqueue(Outbound::Close(close), 0);
+        state.enqueue(Outbound::Close(close));
         drop(state);
         self.notify_task();
         self.wake_senders();
@@ -261,7 +365,7 @@ impl Queues {
     pub(super) fn fail(&self, close: Close) {
         let mut state = self.lock();
         state.closing = true;
-        state.enqueue(Outbound::Fail(close), 0);
+        state.enqueue(Outbound::Fail(close));
         drop(state);
         self.notify_task();
         self.wake_senders();
@@ -270,7 +374,7 @@ impl Queues {
     /// Wakes whoever waits to send.
     pub(super) fn wake_senders(&self) {
         let parked = std::mem::take(&mut self.lock().parked);
-        self.progress.notify_waiters();
+        self.notify_waiting();
         for (_, sender) in parked {
             sender.wake();
         }
@@ -280,9 +384,11 @@ impl Queues {
     pub(super) fn handle_dropped(&self, forget: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         forget(&mut state);
-        let all_gone = state.senders == 0 && state.receiver_gone;
+        let all_gone = state.handles_are_gone();
         let task_waits = state.held || state.paused;
+        let registration = state.take_registration();
         drop(state);
+        drop(registration);
         if all_gone {
             let code = if std::thread::panicking() {
                 longwire_proto::CloseCode::INTERNAL_ERROR
@@ -297,23 +403,22 @@ impl Queues {
 }
 
 impl State {
-    /// Whether `size` more bytes of payload keep within the budget, or are all there would be.
-    pub(super) fn has_room(&self, size: usize, budget: usize) -> bool {
-        let queued = self.buffered_amount();
-        self.outbox.len() < OUTBOX_MAX && (queued == 0 || queued.saturating_add(size) <= budget)
+    fn handles_are_gone(&self) -> bool {
+        self.senders == 0 && self.receiver_gone
     }
 
-    /// Bytes of payload that the application sent and the transport did not take yet.
-    pub(super) fn buffered_amount(&self) -> usize {
-        self.outbox_bytes + self.wire_bytes
+    /// The place in the server's list, once the connection no longer needs it.
+    pub(super) fn take_registration(&mut self) -> Option<Registration> {
+        let gone = self.end.is_some() && self.handles_are_gone();
+        self.registration.take_if(|_| gone)
     }
 
-    pub(super) fn enqueue(&mut self, outbound: Outbound, size: usize) {
-        if self.outbox.capacity() == 0 {
-            self.outbox = VecDeque::with_capacity(self.last_outbox.clamp(1, TURN_OF_MESSAGES));
-        }
-        self.outbox.push_back(outbound);
-        self.outbox_bytes += size;
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted
+    }
+
+    pub(super) fn enqueue(&mut self, outbound: Outbound) {
+        self.outbox.push(outbound);
         self.queued += 1;
     }
 
@@ -332,8 +437,27 @@ impl State {
     }
 }
 
+impl Wake for Queues {
+    /// As the waker of the handler that the task runs.
+    fn wake(self: Arc<Self>) {
+        self.wake_handler();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_handler();
+    }
+}
+
+impl Listener {
+    /// Wakes whoever listens, once. Called without the lock.
+    pub(super) fn wake(self, queues: &Queues) {
+        match self {
+            Self::Nobody => {}
+            Self::Handler => queues.wake_handler(),
+            Self::Other(waker) => waker.wake(),
+        }
+    }
+}
+
 /// Things that wait in the outbox at a time, so that empty messages cost something too.
 const OUTBOX_MAX: usize = 16 * 1024;
-
-/// What the outbox reserves at most before it is filled.
-const TURN_OF_MESSAGES: usize = 256;

@@ -14,7 +14,8 @@ use longwire_proto::{
 };
 
 use super::{
-    queues::{Inbound, Queues},
+    attended,
+    queues::{Inbound, Listener, Queues},
     reader::MessageReader,
 };
 use crate::Error;
@@ -175,8 +176,11 @@ impl Receiver {
             return Poll::Ready(Err(Error(end.clone())));
         }
         match &mut state.receiver {
-            Some(receiver) => receiver.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
+            _ if attended::is_handler(cx.waker(), &self.queues) => {
+                state.receiver = Listener::Handler;
+            }
+            Listener::Other(waker) => waker.clone_from(cx.waker()),
+            listener => *listener = Listener::Other(cx.waker().clone()),
         }
         if state.inbox.capacity() > 0 {
             state.inbox = VecDeque::new();
@@ -250,7 +254,7 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         self.queues.handle_dropped(|state| {
             state.receiver_gone = true;
-            state.receiver = None;
+            state.receiver = Listener::Nobody;
             state.inbox = VecDeque::new();
             state.inbox_bytes = 0;
         });

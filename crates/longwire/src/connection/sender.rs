@@ -11,7 +11,8 @@ use longwire_proto::{Close, Closed, MessageType, SendError, Sendable};
 use tokio::sync::oneshot;
 
 use super::{
-    queues::{By, Outbound, Queues},
+    outbox::Outbound,
+    queues::{By, Queues},
     writer::MessageWriter,
 };
 use crate::{Error, PingError};
@@ -60,14 +61,15 @@ impl Sender {
     /// Sends a message that has to wait, behind those that waited before it.
     async fn send_in_turn(&self, mut message: Sendable) -> Result<(), SendError> {
         let _waiting = Waiting::new(&self.queues);
-        let _turn = self.queues.turn.lock().await;
+        let _turn = self.queues.waiting().turn.lock().await;
         loop {
             // Made before the look, so that no progress in between is missed.
-            let progress = self.queues.progress.notified();
+            let progress = self.queues.waiting().progress.notified();
             message = match self.queues.push(Outbound::Message(message), By::Turn) {
                 Err(SendError::Full(message) | SendError::FragmentPending(message)) => message,
                 result => return result,
             };
+            self.queues.watch();
             progress.await;
         }
     }
@@ -80,7 +82,13 @@ impl Sender {
     /// [`SendError::FragmentPending`] while another message is being sent by a [`MessageWriter`],
     /// [`SendError::Closed`] once the connection is closing or closed.
     pub fn try_send(&self, message: impl Into<Sendable>) -> Result<(), SendError> {
-        self.queues.push(Outbound::Message(message.into()), By::Sender)
+        let sendable = message.into();
+        if let Sendable::Message(message) | Sendable::Uncompressed(message) = &sendable
+            && self.queues.encode(message)
+        {
+            return Ok(());
+        }
+        self.queues.push(Outbound::Message(sendable), By::Sender)
     }
 
     /// Starts a message whose payload is sent piece by piece (RFC 6455 §5.4), in constant memory.
@@ -100,7 +108,7 @@ impl Sender {
         message_type: MessageType,
     ) -> Result<MessageWriter<'_>, SendError> {
         loop {
-            let progress = self.queues.progress.notified();
+            let progress = self.queues.waiting().progress.notified();
             {
                 let mut state = self.queues.lock();
                 if state.closing || state.end.is_some() {
@@ -127,10 +135,11 @@ impl Sender {
     pub async fn flush(&self) -> Result<(), Error> {
         let target = self.queues.lock().queued;
         loop {
-            let progress = self.queues.progress.notified();
+            let progress = self.queues.waiting().progress.notified();
             if let Poll::Ready(result) = self.flushed(target) {
                 return result;
             }
+            self.queues.watch();
             progress.await;
         }
     }
@@ -167,7 +176,7 @@ impl Sender {
                 return Err(PingError::TooMany);
             }
             state.outbox_pings += 1;
-            state.enqueue(Outbound::Ping(answer), 0);
+            state.enqueue(Outbound::Ping(answer));
         }
         self.queues.notify_task();
         answered.await.unwrap_or(Err(PingError::Closed))
@@ -194,7 +203,7 @@ impl Sender {
     /// This method is cancel safe: dropping its future stops the wait and nothing else.
     pub async fn ended(&self) -> Closed {
         loop {
-            let progress = self.queues.progress.notified();
+            let progress = self.queues.waiting().progress.notified();
             if let Some(end) = &self.queues.lock().end {
                 return end.closed.clone();
             }
@@ -205,7 +214,7 @@ impl Sender {
     /// Bytes of messages that were sent and that the transport did not take yet, without frame
     /// headers; at most what they become, once they are compressed.
     pub fn buffered_amount(&self) -> usize {
-        self.queues.lock().buffered_amount()
+        self.queues.buffered_amount(&self.queues.lock())
     }
 
     /// The latest round-trip time, by a Ping of [`Self::ping`] or of the keepalive; `None` before
@@ -226,15 +235,16 @@ impl Sender {
         cx: &mut Context<'_>,
         by_writer: bool,
     ) -> Poll<bool> {
-        let budget = self.queues.config.limits.max_buffered_amount;
         let mut state = self.queues.lock();
         if state.closing || state.end.is_some() {
             return Poll::Ready(false);
         }
-        if state.has_room(size, budget) && (by_writer || !state.writing) {
+        if self.queues.has_room(&state, size) && (by_writer || !state.writing) {
             return Poll::Ready(true);
         }
         state.park(self.id, cx.waker());
+        drop(state);
+        self.queues.watch();
         Poll::Pending
     }
 
@@ -248,6 +258,8 @@ impl Sender {
             return Poll::Ready(Err(Error(end.clone())));
         }
         state.park(self.id, cx.waker());
+        drop(state);
+        self.queues.watch();
         Poll::Pending
     }
 

@@ -9,10 +9,7 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use longwire_proto::{CloseCode, Message, SendError};
 
-use super::{
-    Sender, WebSocket,
-    queues::{By, Outbound},
-};
+use super::{Sender, WebSocket, outbox::Outbound, queues::By};
 use crate::Error;
 
 impl Sink<Message> for Sender {

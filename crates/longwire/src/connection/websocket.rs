@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, debug_span};
 
 use super::{MessageReader, MessageWriter, Meta, Queues, Receiver, Sender, task::Task};
-use crate::{Error, PingError};
+use crate::{Error, PingError, server::Registration};
 
 /// An open WebSocket connection.
 ///
@@ -40,19 +40,21 @@ pub struct WebSocket {
 }
 
 impl WebSocket {
-    /// A connection over a transport on which the opening handshake is done.
+    /// A connection over a transport on which the opening handshake is done, and its task, which is
+    /// still to be run.
     ///
-    /// `leftover` is what the peer sent behind its handshake, already read. Spawns the connection's
-    /// task, so it must be called within a Tokio runtime whose time driver is enabled.
-    pub(crate) fn start<T>(
+    /// `leftover` is what the peer sent behind its handshake, already read. To be called within a
+    /// Tokio runtime whose time driver is enabled.
+    pub(crate) fn open<T>(
         transport: T,
         side: Side,
         leftover: Bytes,
         config: Arc<Config>,
         meta: Meta,
-    ) -> Self
+        registration: Option<Registration>,
+    ) -> (Self, Task<T>)
     where
-        T: AsyncRead + AsyncWrite + Send + 'static,
+        T: AsyncRead + AsyncWrite,
     {
         let now: Instant = tokio::time::Instant::now().into_std();
         let connection = match side {
@@ -70,14 +72,29 @@ impl WebSocket {
         if let Some(agreed) = meta.agreement.deflate {
             span.in_scope(|| debug!(%agreed, "compression"));
         }
-        let queues = Arc::new(Queues::new(config, meta));
+        let takes_frames = connection.takes_frames();
+        let queues = Arc::new(Queues::new(config, meta, registration, takes_frames));
         let socket =
             Self { sender: Sender::new(queues.clone()), receiver: Receiver::new(queues.clone()) };
-        let task = Task::new(transport, connection, queues.clone(), leftover.into(), span);
-        let task = tokio::spawn(task).abort_handle();
-        if let Some(registration) = &queues.meta.registration {
-            registration.opened(&queues, task);
-        }
+        queues.opened();
+        let task = Task::new(transport, connection, queues, leftover.into(), span);
+        (socket, task)
+    }
+
+    /// As [`Self::open`], with the task spawned.
+    pub(crate) fn start<T>(
+        transport: T,
+        side: Side,
+        leftover: Bytes,
+        config: Arc<Config>,
+        meta: Meta,
+        registration: Option<Registration>,
+    ) -> Self
+    where
+        T: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let (socket, task) = Self::open(transport, side, leftover, config, meta, registration);
+        tokio::spawn(task);
         socket
     }
 

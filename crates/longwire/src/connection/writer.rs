@@ -11,10 +11,7 @@ use bytes::{Bytes, BytesMut};
 use longwire_proto::{Close, CloseCode, CloseReason, Fragment, Message, MessageType, Text};
 use tokio::io::AsyncWrite;
 
-use super::{
-    Sender,
-    queues::{By, Outbound},
-};
+use super::{Sender, outbox::Outbound, queues::By};
 
 /// One message being sent, from [`Sender::send_writer`].
 ///

@@ -10,7 +10,6 @@ use longwire_proto::Close;
 use slab::Slab;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit},
-    task::AbortHandle,
     time::timeout,
 };
 use tracing::debug;
@@ -51,15 +50,10 @@ struct Shared {
 
 #[derive(Default)]
 struct List {
-    places: Slab<Option<Open>>,
+    /// Empty until the connection is open.
+    places: Slab<Option<Weak<Queues>>>,
     closing: Option<Close>,
     aborting: bool,
-}
-
-/// A connection that is open; until then its place is empty.
-struct Open {
-    queues: Weak<Queues>,
-    task: AbortHandle,
 }
 
 /// A connection's hold on its place, from before its handshake to the last of its handles. Dropped,
@@ -70,6 +64,13 @@ pub(crate) struct Registration {
     /// The server's permit for one connection more: given back when the connection is gone, not when
     /// its handler is.
     _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// What a connection that opens in a shutdown has missed.
+#[derive(Debug, Default)]
+pub(crate) struct Missed {
+    pub(crate) abort: bool,
+    pub(crate) close: Option<Close>,
 }
 
 /// What a graceful shutdown came to.
@@ -134,9 +135,7 @@ impl Connections {
         let (open, close, connections) = {
             let mut list = self.list();
             let close = list.closing.get_or_insert(close).clone();
-            let open = list.places.iter().filter_map(|(_, place)| place.as_ref());
-            let connections: Vec<_> = open.filter_map(|open| open.queues.upgrade()).collect();
-            (list.places.len(), close, connections)
+            (list.places.len(), close, list.open())
         };
         self.0.changed.notify_waiters();
         for queues in connections {
@@ -147,14 +146,15 @@ impl Connections {
 
     /// Drops the transports of those that are left, and says how many.
     fn abort_all(&self) -> usize {
-        let mut list = self.list();
-        list.aborting = true;
-        for (_, place) in &list.places {
-            if let Some(open) = place {
-                open.task.abort();
-            }
+        let (left, connections) = {
+            let mut list = self.list();
+            list.aborting = true;
+            (list.places.len(), list.open())
+        };
+        for queues in connections {
+            queues.abort();
         }
-        list.places.len()
+        left
     }
 
     /// Waits until all are gone.
@@ -174,19 +174,20 @@ impl Connections {
     }
 }
 
+impl List {
+    /// The connections that are open.
+    fn open(&self) -> Vec<Arc<Queues>> {
+        let open = self.places.iter().filter_map(|(_, place)| place.as_ref());
+        open.filter_map(Weak::upgrade).collect()
+    }
+}
+
 impl Registration {
-    /// The connection has opened.
-    pub(crate) fn opened(&self, queues: &Arc<Queues>, task: AbortHandle) {
+    /// The connection has opened. Says what the others were told before.
+    pub(crate) fn opened(&self, queues: &Arc<Queues>) -> Missed {
         let mut list = self.connections.list();
-        if list.aborting {
-            task.abort();
-        }
-        list.places[self.key] = Some(Open { queues: Arc::downgrade(queues), task });
-        let closing = list.closing.clone();
-        drop(list);
-        if let Some(close) = closing {
-            queues.close(close);
-        }
+        list.places[self.key] = Some(Arc::downgrade(queues));
+        Missed { abort: list.aborting, close: list.closing.clone() }
     }
 
     /// Whether the connections are being closed, so that no further one should open.

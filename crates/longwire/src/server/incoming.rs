@@ -1,6 +1,6 @@
 //! A client's opening handshake, read and not yet answered.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, future::Future, net::SocketAddr};
 
 use http::{Request, Response};
 use longwire_proto::{
@@ -13,7 +13,10 @@ use tokio::{
 };
 
 use super::{AcceptError, Acceptor, Registration, acceptor::refuse};
-use crate::{WebSocket, connection::Meta};
+use crate::{
+    WebSocket,
+    connection::{Attended, Meta, Task},
+};
 
 /// A client's opening handshake (RFC 6455 §4.2.1), read and not yet answered.
 ///
@@ -100,7 +103,46 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Incoming<T> {
     /// # Cancel safety
     ///
     /// Dropping the future closes the transport.
-    pub async fn accept_with(mut self, answer: Answer) -> Result<WebSocket, AcceptError> {
+    pub async fn accept_with(self, answer: Answer) -> Result<WebSocket, AcceptError> {
+        let (socket, task) = self.open(answer).await?;
+        tokio::spawn(task);
+        Ok(socket)
+    }
+
+    /// Accepts the connection, with what [`Self::answer`] says, and runs `handler` with it: in one task,
+    /// the caller's, where [`Self::accept`] would spawn another for the connection. That costs less
+    /// time and memory. Completes when the handler has, and the connection has ended.
+    ///
+    /// The connection waits while the handler computes, and goes on whenever it awaits something.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::accept`].
+    ///
+    /// # Panics
+    ///
+    /// If the handler does, once the connection has been closed with 1011.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the handler and the transport.
+    pub async fn serve<H, F>(self, handler: H) -> Result<(), AcceptError>
+    where
+        H: FnOnce(WebSocket) -> F,
+        F: Future<Output = ()>,
+    {
+        let answer = self.answer();
+        // Boxed, so that what a handshake needs goes with it, and does not stay for the connection's life.
+        let (socket, task) = Box::pin(self.open(answer)).await?;
+        Attended::new(task, handler(socket)).await;
+        Ok(())
+    }
+
+    /// Accepts the connection, whose task is still to be run.
+    pub(super) async fn open(
+        mut self,
+        answer: Answer,
+    ) -> Result<(WebSocket, Task<T>), AcceptError> {
         let limit = self.acceptor.timeout();
         let leftover = self.opening.take_leftover();
         let (response, agreement) = match self.opening.accept(answer) {
@@ -118,14 +160,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Incoming<T> {
             self.transport.flush().await
         });
         written.await.map_err(|_| AcceptError::TimedOut { limit })??;
-        let meta = Meta {
-            agreement,
-            peer_addr: self.peer_addr,
-            response: None,
-            registration: self.registration,
-        };
+        let meta = Meta { agreement, peer_addr: self.peer_addr, response: None };
         let config = self.acceptor.shared_config().clone();
-        Ok(WebSocket::start(self.transport, Side::Server, leftover, config, meta))
+        let registration = self.registration;
+        Ok(WebSocket::open(self.transport, Side::Server, leftover, config, meta, registration))
     }
 
     /// Answers with an HTTP response instead of a connection: 401, 404, 503 and the like.

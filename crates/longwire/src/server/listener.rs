@@ -6,15 +6,16 @@ use longwire_proto::{Close, CloseCode, CloseReason};
 use tokio::{
     net::{TcpListener, TcpStream, ToSocketAddrs},
     sync::Semaphore,
-    task::JoinSet,
     time::{Instant, sleep, timeout_at},
 };
 use tracing::{debug, warn};
 
-use super::{AcceptError, Acceptor, Drained, Incoming, Registration, Transport};
-use crate::WebSocket;
+use super::{
+    AcceptError, Acceptor, Drained, Incoming, Registration, Transport, handlers::Handlers,
+};
 #[cfg(feature = "tls")]
 use crate::tls::ServerTls;
+use crate::{WebSocket, connection::Attended};
 
 /// A listener for WebSocket connections over TCP, with or without TLS.
 ///
@@ -124,17 +125,26 @@ impl Server {
         H: Fn(WebSocket) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        self.run(stop, move |opening, peer_addr| {
+        self.run(stop, move |opening, peer_addr, handlers| {
             let handler = handler.clone();
+            let (opens, attends) = (handlers.place(), handlers.place());
             // Boxed, so that what a handshake needs goes with it, and does not stay in the connection's
             // task for its life.
-            let accepted =
-                Box::pin(async move { opening.await?.from_peer(peer_addr).accept().await });
+            let opened = Box::pin(opens.attend(async move {
+                let incoming = opening.await?.from_peer(peer_addr);
+                let answer = incoming.answer();
+                incoming.open(answer).await
+            }));
             async move {
-                let accepted = accepted.await;
-                match accepted {
-                    Ok(socket) => handler(socket).await,
-                    Err(error) => debug!(%peer_addr, %error, "a client's request was not accepted"),
+                let opened = opened.await;
+                match opened {
+                    Some(Ok((socket, task))) => {
+                        Attended::new(task, attends.attend(handler(socket))).await;
+                    }
+                    Some(Err(error)) => {
+                        debug!(%peer_addr, %error, "a client's request was not accepted");
+                    }
+                    None => {}
                 }
             }
         })
@@ -156,14 +166,17 @@ impl Server {
         H: Fn(Incoming<Transport>) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        self.run(stop, move |opening, peer_addr| {
+        self.run(stop, move |opening, peer_addr, handlers| {
             let handler = handler.clone();
-            async move {
+            let attended = handlers.place().attend(async move {
                 let opened = opening.await;
                 match opened {
                     Ok(incoming) => handler(incoming.from_peer(peer_addr)).await,
                     Err(error) => debug!(%peer_addr, %error, "a client's request was refused"),
                 }
+            });
+            async move {
+                attended.await;
             }
         })
         .await
@@ -172,12 +185,12 @@ impl Server {
     /// Accepts until `stop`, runs a task for each connection, and shuts down.
     async fn run<C, F>(self, stop: impl Future<Output = ()>, connection: C) -> io::Result<Drained>
     where
-        C: Fn(Opening, SocketAddr) -> F,
+        C: Fn(Opening, SocketAddr, &Handlers) -> F,
         F: Future<Output = ()> + Send + 'static,
     {
         let connections = self.acceptor.connections().cloned().unwrap_or_default();
         let permits = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
-        let mut handlers = JoinSet::new();
+        let handlers = Handlers::default();
         tokio::pin!(stop);
         loop {
             let accepted = async {
@@ -186,14 +199,10 @@ impl Server {
             };
             let ((stream, peer_addr), permit) = tokio::select! {
                 accepted = accepted => accepted,
-                Some(ended) = handlers.join_next() => {
-                    report(ended);
-                    continue;
-                }
                 () = &mut stop => break,
             };
             let opening = self.opening(stream, connections.register(Some(permit)));
-            handlers.spawn(connection(Box::pin(opening), peer_addr));
+            tokio::spawn(connection(Box::pin(opening), peer_addr, &handlers));
         }
         let limit = self.shutdown_timeout;
         drop(self);
@@ -201,13 +210,9 @@ impl Server {
         let deadline = Instant::now() + limit;
         let drained = connections.close_all(Close::new(CloseCode::GOING_AWAY, reason), limit).await;
         // A handler may have work to do once its connection has ended.
-        let joined = timeout_at(deadline, async {
-            while let Some(ended) = handlers.join_next().await {
-                report(ended);
-            }
-        });
-        if joined.await.is_err() {
-            handlers.shutdown().await;
+        if timeout_at(deadline, handlers.ended()).await.is_err() {
+            handlers.dismiss();
+            handlers.ended().await;
         }
         Ok(drained)
     }
@@ -280,13 +285,4 @@ fn is_of_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
     )
-}
-
-/// A handler that panicked has closed its connection with 1011; the server goes on.
-fn report(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        warn!(%error, "a connection's handler panicked");
-    }
 }

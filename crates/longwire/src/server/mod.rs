@@ -9,6 +9,7 @@
 mod acceptor;
 mod connections;
 mod error;
+mod handlers;
 mod incoming;
 mod listener;
 mod origin;

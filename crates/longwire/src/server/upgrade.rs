@@ -21,7 +21,7 @@ use longwire_proto::{
 };
 use tokio::time::{Sleep, sleep};
 
-use super::{AcceptError, Acceptor};
+use super::{AcceptError, Acceptor, Registration};
 use crate::{WebSocket, connection::Meta};
 
 impl Acceptor {
@@ -122,13 +122,14 @@ impl Upgradable {
         let opening = acceptor.check(self.opening, registration.as_ref())?;
         let accepted = opening.accept(choose(&opening));
         let (response, agreement) = accepted.map_err(AcceptError::Handshake)?;
-        let meta = Meta { agreement, registration, ..Meta::default() };
+        let meta = Meta { agreement, ..Meta::default() };
         let upgrade = Upgrade {
             promise: self.promise,
             limit: acceptor.timeout(),
             timer: None,
             config: acceptor.shared_config().clone(),
             meta,
+            registration,
         };
         Ok((response, upgrade))
     }
@@ -146,6 +147,7 @@ pub struct Upgrade {
     timer: Option<Pin<Box<Sleep>>>,
     config: Arc<Config>,
     meta: Meta,
+    registration: Option<Registration>,
 }
 
 impl Upgrade {
@@ -163,12 +165,20 @@ impl Future for Upgrade {
         let this = self.get_mut();
         if let Poll::Ready(result) = Pin::new(&mut this.promise).poll(cx) {
             let meta = mem::take(&mut this.meta);
+            let registration = this.registration.take();
             return Poll::Ready(match result {
                 Ok(upgraded) => {
                     // What the client sent behind its request is read from `upgraded` first.
                     let transport = TokioIo::new(upgraded);
                     let config = this.config.clone();
-                    Ok(WebSocket::start(transport, Side::Server, Bytes::new(), config, meta))
+                    Ok(WebSocket::start(
+                        transport,
+                        Side::Server,
+                        Bytes::new(),
+                        config,
+                        meta,
+                        registration,
+                    ))
                 }
                 Err(error) => Err(UpgradeError::Http(error)),
             });

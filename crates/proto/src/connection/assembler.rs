@@ -35,6 +35,17 @@ impl Assembler {
         }
     }
 
+    /// A message of one piece, unmasked.
+    pub(super) fn whole(
+        message_type: MessageType,
+        payload: &[u8],
+    ) -> Result<Message, ProtocolError> {
+        if message_type == MessageType::Text {
+            Utf8Validator::default().finish(payload).map_err(|_| ProtocolError::TextNotUtf8)?;
+        }
+        Ok(message(message_type, Bytes::copy_from_slice(payload)))
+    }
+
     /// Counts a further frame. What is delivered as it arrives is kept nowhere, so has no limits.
     pub(super) fn begin_frame(
         &mut self,
@@ -117,7 +128,7 @@ impl Assembler {
                 .map_err(|_| ProtocolError::TextNotUtf8)?;
         }
         if fin && self.data.is_empty() {
-            return Ok(Some(self.message(Bytes::copy_from_slice(piece))));
+            return Ok(Some(message(self.message_type, Bytes::copy_from_slice(piece))));
         }
         if !piece.is_empty() {
             self.grow(piece.len(), usize::try_from(remaining).unwrap_or(usize::MAX));
@@ -126,7 +137,7 @@ impl Assembler {
         self.processed = self.data.len();
         if fin {
             let whole = self.take_whole();
-            return Ok(Some(self.message(whole)));
+            return Ok(Some(message(self.message_type, whole)));
         }
         let deliverable = self.data.len() - self.utf8.cut_len();
         if delivery == Delivery::Messages || deliverable == 0 {
@@ -143,7 +154,7 @@ impl Assembler {
             std::mem::replace(&mut self.data, BytesMut::from(&cut[..])).freeze()
         };
         self.processed = self.data.len();
-        Ok(Some(self.message(part)))
+        Ok(Some(message(self.message_type, part)))
     }
 
     /// All that is there. Copied out of a buffer that is much larger, which is kept for others.
@@ -155,13 +166,6 @@ impl Assembler {
         let copy = Bytes::copy_from_slice(&whole);
         buffers::keep(whole);
         copy
-    }
-
-    fn message(&self, payload: Bytes) -> Message {
-        match self.message_type {
-            MessageType::Text => Message::Text(Text::from_validated(payload)),
-            MessageType::Binary => Message::Binary(payload),
-        }
     }
 
     /// Makes room for `needed` bytes, and for as many again as are there already, but not for more
@@ -186,6 +190,14 @@ impl Assembler {
         } else {
             self.data.reserve(more);
         }
+    }
+}
+
+/// A message of a validated payload.
+fn message(message_type: MessageType, payload: Bytes) -> Message {
+    match message_type {
+        MessageType::Text => Message::Text(Text::from_validated(payload)),
+        MessageType::Binary => Message::Binary(payload),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Facts {
     /// Whether the peer ended its direction of the transport.
     pub(super) peer_fin: bool,
     /// The end, until the caller was told of it.
-    pub(super) closed: Option<Closed>,
+    pub(super) closed: Option<Box<Closed>>,
 }
 
 /// [`Facts`], which take no memory until the first is known.

@@ -29,7 +29,7 @@ pub enum Event {
     /// [`poll_event`](crate::Connection::poll_event), so what is sent before that still goes out.
     Violation(ProtocolError),
     /// The connection is over (§7.1.4): let go of the transport. The last event, exactly once.
-    Closed(Closed),
+    Closed(Box<Closed>),
 }
 
 /// How a connection ended: both Close frames, their order, and the cause.

@@ -31,8 +31,8 @@ pub use self::{
     state::State,
 };
 use crate::{
-    Close, CloseCode, CloseReason, Config, DeflateParams, Fragment, MaskingKeys, ProtocolError,
-    SendError, Sendable, Side,
+    Close, CloseCode, CloseReason, Config, DeflateParams, Fragment, Frames, MaskingKeys,
+    ProtocolError, SendError, Sendable, Side,
     extension::deflate::{Compressor, Decompressor},
 };
 
@@ -146,6 +146,25 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether [`Self::send_frames`] may be used: on a server, without compression and without a
+    /// [`Config::fragment_size`]. It does not change.
+    pub fn takes_frames(&self) -> bool {
+        self.send.takes_frames()
+    }
+
+    /// Queues messages that were encoded before they came here: see [`Frames`].
+    ///
+    /// [`SendError::Full`] as by [`Self::send`], with all of them as one.
+    ///
+    /// # Panics
+    ///
+    /// Unless [`Self::takes_frames`].
+    pub fn send_frames(&mut self, frames: Frames, now: Instant) -> Result<(), SendError<Frames>> {
+        self.check_room(frames, Frames::len).and_then(|frames| self.send.frames(frames))?;
+        self.active = now;
+        Ok(())
+    }
+
     /// Queues a fragment of a message (§5.4). Control frames may still pass between fragments; other
     /// messages may not.
     ///
@@ -178,13 +197,16 @@ impl Connection {
     }
 
     fn check_send(&self, message: Sendable) -> Result<Sendable, SendError> {
+        self.check_room(message, Sendable::len)
+    }
+
+    fn check_room<M>(&self, message: M, len: fn(&M) -> usize) -> Result<M, SendError<M>> {
         if !self.state.may_send() {
             return Err(SendError::Closed(message));
         }
         let queued = self.send.buffered_amount();
-        if queued > 0
-            && queued.saturating_add(message.len()) > self.config.limits.max_buffered_amount
-        {
+        let max = self.config.limits.max_buffered_amount;
+        if queued > 0 && queued.saturating_add(len(&message)) > max {
             return Err(SendError::Full(message));
         }
         Ok(message)
@@ -474,12 +496,12 @@ impl Connection {
         self.be_deaf();
         self.send.clear();
         self.ending.deadline = None;
-        self.ending.closed = Some(Closed {
+        self.ending.closed = Some(Box::new(Closed {
             sent: self.ending.sent.take(),
             received: self.ending.received.take(),
             peer_first: self.ending.peer_first,
             cause: self.ending.cause.unwrap_or(natural),
-        });
+        }));
     }
 
     /// Which end this is.

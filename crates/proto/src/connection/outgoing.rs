@@ -4,7 +4,7 @@ use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::{Buf, Bytes};
 
-use crate::{FrameHeader, MaskingKey, buffers};
+use crate::{FrameHeader, Frames, MaskingKey, buffers, frames};
 
 /// A queue of encoded frames, as a [`Buf`] for vectored writes.
 ///
@@ -79,6 +79,20 @@ impl Outgoing {
         }
     }
 
+    /// Appends frames that were encoded before, without a copy where nothing small waits.
+    pub(super) fn push_frames(&mut self, frames: Frames) {
+        let encoded = frames.into_encoded();
+        self.len += encoded.len();
+        if self.open.len() + encoded.len() > OPEN_MAX {
+            self.seal_open();
+        }
+        if self.open.is_empty() {
+            self.open = encoded;
+        } else {
+            self.open.extend_from_slice(&encoded);
+        }
+    }
+
     /// Puts `payload` behind all that is queued.
     fn seal(&mut self, payload: Bytes) {
         self.seal_open();
@@ -91,7 +105,7 @@ impl Outgoing {
             self.seal_open();
         }
         if self.open.capacity() == 0 {
-            self.open.reserve(size.max(OPEN_CAPACITY));
+            self.open.reserve(size.max(frames::CAPACITY));
         }
     }
 
@@ -175,10 +189,6 @@ impl Buf for Outgoing {
 /// The longest payload that is copied beside its header, in bytes. Beyond it a further slice of a
 /// vectored write costs less than the copy.
 const COPY_MAX: usize = 4096;
-
-/// What the first small frame reserves, in bytes: the largest size that allocators serve from their
-/// fastest bins, and a full turn of small messages.
-const OPEN_CAPACITY: usize = 1024;
 
 /// Where the run of small frames is cut, in bytes, so that what was written can be freed while a
 /// sender keeps the queue from ever being empty.

@@ -84,6 +84,9 @@ impl Receive {
         &mut self,
         input: &mut Input<'_>,
     ) -> Result<Option<Received>, ProtocolError> {
+        if let Some(message) = self.take_message(input)? {
+            return Ok(Some(Received::Message(message)));
+        }
         loop {
             if self.frame.is_none() {
                 match self.take_header(input)? {
@@ -133,6 +136,38 @@ impl Receive {
     /// Whether something was read into [`Self::payload_space`] that was not looked at.
     pub(super) fn has_direct(&self) -> bool {
         self.message.as_ref().is_some_and(Assembler::has_unprocessed)
+    }
+
+    /// Takes a message of one frame that lies whole in `input`: the common case, in one step.
+    ///
+    /// Anything else is left to those who know every rule.
+    fn take_message(&mut self, input: &mut Input<'_>) -> Result<Option<Message>, ProtocolError> {
+        if self.frame.is_some() || self.message.is_some() || self.header_len > 0 {
+            return Ok(None);
+        }
+        let Ok(Some((header, len))) = FrameHeader::parse(input.rest()) else { return Ok(None) };
+        let message_type = match header.opcode {
+            Opcode::Text => MessageType::Text,
+            Opcode::Binary => MessageType::Binary,
+            _ => return Ok(None),
+        };
+        let limits = &self.config.limits;
+        let simple = header.fin
+            && header.rsv == 0
+            && header.mask.is_some() == (self.sender == Side::Client)
+            && header.payload_len <= (input.len() - len) as u64
+            && header.payload_len <= limits.max_frame_size.min(limits.max_message_size)
+            && limits.max_fragments > 0
+            && self.config.delivery == Delivery::Messages;
+        if !simple {
+            return Ok(None);
+        }
+        let frame = input.take(len + usize::try_from(header.payload_len).expect("it is there"));
+        let payload = &mut frame[len..];
+        if let Some(mut key) = header.masking_key() {
+            key.apply(payload);
+        }
+        Assembler::whole(message_type, payload).map(Some)
     }
 
     fn take_header(&mut self, input: &mut Input<'_>) -> Result<Option<FrameHeader>, ProtocolError> {

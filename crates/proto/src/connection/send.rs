@@ -7,8 +7,8 @@ use bytes::{Buf, Bytes};
 
 use super::outgoing::Outgoing;
 use crate::{
-    Close, ControlPayload, Fragment, FrameHeader, MaskingKeys, MessageType, Opcode, Prepared,
-    SendError, Sendable,
+    Close, ControlPayload, Fragment, FrameHeader, Frames, MaskingKeys, MessageType, Opcode,
+    Prepared, SendError, Sendable,
     extension::{RSV1, deflate::Compressor},
 };
 
@@ -114,6 +114,21 @@ impl Send {
             return Ok(());
         }
         self.whole(opcode, 0, payload);
+        Ok(())
+    }
+
+    /// Whether a message is one frame that depends on nothing but the message.
+    pub(super) fn takes_frames(&self) -> bool {
+        self.keys.is_none() && self.deflate.is_none() && self.fragment_size.is_none()
+    }
+
+    /// Queues messages that were encoded before.
+    pub(super) fn frames(&mut self, frames: Frames) -> Result<(), SendError<Frames>> {
+        assert!(self.takes_frames(), "the messages of this connection depend on what it knows");
+        if self.under_way.is_some() {
+            return Err(SendError::FragmentPending(frames));
+        }
+        self.outgoing.push_frames(frames);
         Ok(())
     }
 

@@ -107,7 +107,7 @@ impl End {
     fn take(&mut self, event: Event) {
         assert_eq!(self.closed, None, "{event:?} after Closed");
         match event {
-            Event::Closed(closed) => self.closed = Some(closed),
+            Event::Closed(closed) => self.closed = Some(*closed),
             event => self.events.push(event),
         }
     }

@@ -10,7 +10,7 @@ use longwire_proto::{Event, Input, State as ClosingState};
 use tracing::debug;
 
 use super::{
-    super::queues::{Inbound, Outbound},
+    super::{outbox::Outbound, queues::Inbound},
     Turn,
 };
 use crate::error::{End, PingError};
@@ -19,6 +19,14 @@ impl Turn {
     /// Sends the Close frame that is owed, once the application has handled what came before it or
     /// has had [`HOLD`] to do so; then lets the end of the transport take its effect.
     pub(super) fn settle(&mut self) {
+        let ends = self.connection.owes_close()
+            || self.read_ended
+            || self.write_failed
+            || self.connection.state() == ClosingState::Closed;
+        if !ends {
+            self.hold = None;
+            return;
+        }
         if self.connection.owes_close() {
             let sent = self.pending.is_empty() && !self.outbox_left;
             let handled = self.idle && self.arrived.is_empty() && sent;
@@ -71,16 +79,10 @@ impl Turn {
         {
             let mut state = self.queues.lock();
             self.taken += state.outbox.len() as u64;
-            self.pending.append(&mut state.outbox);
-            self.pending_bytes += mem::take(&mut state.outbox_bytes);
+            self.pending.append(mem::take(&mut state.outbox));
             state.outbox_pings = 0;
         }
-        let last = |it: &Outbound| matches!(it, Outbound::Close(_) | Outbound::Fail(_));
-        if let Some(last) = self.pending.iter().position(last) {
-            let given_up = self.pending.drain(..last);
-            self.pending_bytes -= given_up.map(|it| it.len()).sum::<usize>();
-            self.refused = true;
-        }
+        self.refused |= self.pending.skip_to_close();
     }
 
     /// Whether the connection has ended, and its transport with it.
@@ -96,7 +98,7 @@ impl Turn {
 
     /// Leaves the end where the handles find it, and wakes them all.
     pub(super) fn end(&mut self) {
-        let closed = self.closed.take().map(|closed| *closed).unwrap_or_else(|| {
+        let closed = *self.closed.take().unwrap_or_else(|| {
             self.connection.handle_lost();
             match self.connection.poll_event(&mut Input::new(&mut []), self.now) {
                 Some(Event::Closed(closed)) => closed,
@@ -113,23 +115,26 @@ impl Turn {
         }
         state.closing = true;
         state.end = Some(Arc::new(End { closed, io }));
-        let outbox = mem::take(&mut state.outbox);
-        let receiver = state.receiver.take();
+        self.pending.append(mem::take(&mut state.outbox));
+        let receiver = mem::take(&mut state.receiver);
+        let registration = state.take_registration();
         let parked = mem::take(&mut state.parked);
         drop(state);
+        drop(registration);
 
-        let pings = self.pings.drain(..).map(|(_, answer)| answer);
-        let unsent = self.pending.drain(..).chain(outbox).filter_map(|outbound| match outbound {
-            Outbound::Ping(answer) => Some(answer),
-            _ => None,
-        });
-        for answer in pings.chain(unsent) {
-            // The caller may have gone; then nobody wants to know.
+        // Their callers may have gone; then nobody wants to know.
+        for (_, answer) in self.pings.drain(..) {
             drop(answer.send(Err(PingError::Closed)));
         }
-        self.queues.progress.notify_waiters();
-        for waker in receiver.into_iter().chain(parked.into_iter().map(|(_, waker)| waker)) {
-            waker.wake();
+        while let Some(unsent) = self.pending.pop() {
+            if let Outbound::Ping(answer) = unsent {
+                drop(answer.send(Err(PingError::Closed)));
+            }
+        }
+        self.queues.notify_waiting();
+        receiver.wake(&self.queues);
+        for (_, sender) in parked {
+            sender.wake();
         }
     }
 }

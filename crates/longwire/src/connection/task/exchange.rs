@@ -6,7 +6,10 @@ use std::{collections::VecDeque, mem};
 use longwire_proto::{Fragment, SendError, State as ClosingState};
 
 use super::{
-    super::queues::{Inbound, Outbound},
+    super::{
+        outbox::Outbound,
+        queues::{Inbound, Listener},
+    },
     Turn,
     ending::CLOSE_PATIENCE,
 };
@@ -19,11 +22,13 @@ impl Turn {
         if !self.queues.take_changed() && !self.report && self.arrived.is_empty() {
             return false;
         }
-        let progress = mem::take(&mut self.report);
-        let flushed = if progress { self.flushed() } else { None };
+        let written = self.report || self.progress;
+        let flushed = if written { self.flushed() } else { None };
         let mut state = self.queues.lock();
+        let tell = mem::take(&mut self.report) || self.progress && state.watched;
+        self.aborted = state.is_aborted();
 
-        let mut receiver = None;
+        let mut receiver = Listener::Nobody;
         if state.receiver_gone {
             self.arrived.clear();
             state.inbox = VecDeque::new();
@@ -36,7 +41,7 @@ impl Turn {
             } else {
                 state.inbox.append(&mut self.arrived);
             }
-            receiver = state.receiver.take();
+            receiver = mem::take(&mut state.receiver);
         }
         self.inbox_len = state.inbox.len();
         self.inbox_bytes = state.inbox_bytes;
@@ -45,11 +50,10 @@ impl Turn {
         state.held = self.connection.owes_close();
 
         if self.pending.is_empty() && !state.outbox.is_empty() {
-            mem::swap(&mut state.outbox, &mut self.pending);
-            state.last_outbox = self.pending.len();
+            self.pending = mem::take(&mut state.outbox);
             self.taken += self.pending.len() as u64;
-            self.pending_bytes = mem::take(&mut state.outbox_bytes);
             state.outbox_pings = 0;
+            self.tell_wire_bytes();
         }
         self.outbox_left = !state.outbox.is_empty();
         state.closing |= !self.connection.state().may_send();
@@ -59,25 +63,30 @@ impl Turn {
             self.patience_limit = self.now.checked_add(timeout.saturating_mul(CLOSE_PATIENCE));
         }
         let mut parked = Vec::new();
-        let wire_bytes = self.pending_bytes + self.encoded.min(self.connection.buffered_amount());
-        if progress {
-            state.flushed = flushed.unwrap_or(state.flushed);
+        state.flushed = flushed.unwrap_or(state.flushed);
+        if tell {
+            self.progress = false;
+            state.watched = false;
             state.latency = self.connection.latency();
             parked = mem::take(&mut state.parked);
         }
-        state.wire_bytes = wire_bytes;
+        self.watched = state.watched;
         drop(state);
 
-        if let Some(receiver) = receiver {
-            receiver.wake();
-        }
-        if progress {
-            self.queues.progress.notify_waiters();
+        receiver.wake(&self.queues);
+        if tell {
+            self.queues.notify_waiting();
         }
         for (_, sender) in parked {
             sender.wake();
         }
         true
+    }
+
+    /// Tells how much the transport has not taken, of what the application sent.
+    pub(super) fn tell_wire_bytes(&self) {
+        let encoded = self.encoded.min(self.connection.buffered_amount());
+        self.queues.set_wire_bytes(self.pending.payload() + encoded);
     }
 
     /// Whether an exchange may have made something possible.
@@ -110,21 +119,34 @@ impl Turn {
     /// Encodes what was taken from the outbox, but not far ahead of the transport, so that control
     /// frames need not queue behind it.
     pub(super) fn encode(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
         while (self.connection.buffered_amount() < WIRE_TARGET || self.refused)
-            && let Some(outbound) = self.pending.pop_front()
+            && let Some(outbound) = self.pending.pop()
         {
-            let len = outbound.len();
+            let payload = outbound.payload();
             // What is refused behind a Close frame is dropped: nothing can follow it, and whoever
             // sent it hears of the end.
             match outbound {
                 Outbound::Message(message) => match self.connection.send(message, self.now) {
                     Ok(()) => {}
                     Err(SendError::Full(message)) => {
-                        self.pending.push_front(Outbound::Message(message));
+                        self.pending.put_back(Outbound::Message(message));
                         break;
                     }
                     Err(_) => self.refused = true,
                 },
+                Outbound::Frames { frames, payload } => {
+                    match self.connection.send_frames(frames, self.now) {
+                        Ok(()) => {}
+                        Err(SendError::Full(frames)) => {
+                            self.pending.put_back(Outbound::Frames { frames, payload });
+                            break;
+                        }
+                        Err(_) => self.refused = true,
+                    }
+                }
                 Outbound::Fragment { fragment, compress } => {
                     let fin = fragment.fin;
                     let sent = if compress {
@@ -136,7 +158,7 @@ impl Turn {
                         Ok(()) => {}
                         Err(SendError::Full(part)) => {
                             let fragment = Fragment { part: part.into_message(), fin };
-                            self.pending.push_front(Outbound::Fragment { fragment, compress });
+                            self.pending.put_back(Outbound::Fragment { fragment, compress });
                             break;
                         }
                         Err(_) => self.refused = true,
@@ -155,8 +177,7 @@ impl Turn {
                 Outbound::Close(close) => self.connection.close(close, self.now),
                 Outbound::Fail(close) => self.connection.fail(close, self.now),
             }
-            self.pending_bytes -= len;
-            self.encoded += len;
+            self.encoded += payload;
         }
         self.report |= self.outbox_left && self.pending.is_empty();
     }

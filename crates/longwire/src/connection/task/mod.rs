@@ -25,12 +25,15 @@ use tokio::{
 };
 use tracing::Span;
 
-use super::queues::{Inbound, Outbound, Queues};
+use super::{
+    outbox::Outbox,
+    queues::{Inbound, Queues},
+};
 use crate::error::PingError;
 
 pin_project! {
     /// One connection's task. It ends when the connection does.
-    pub(super) struct Task<T> {
+    pub(crate) struct Task<T> {
         #[pin]
         io: T,
         #[pin]
@@ -69,8 +72,7 @@ struct Turn {
     patience_limit: Option<Instant>,
 
     /// What was taken from the outbox and is not encoded yet.
-    pending: VecDeque<Outbound>,
-    pending_bytes: usize,
+    pending: Outbox,
     /// Whether the outbox holds more.
     outbox_left: bool,
     /// Things ever taken from the outbox.
@@ -84,8 +86,14 @@ struct Turn {
     refused: bool,
     /// Payload bytes encoded since all was written.
     encoded: usize,
-    /// Whether the handles are to be told of progress in writing, or of a round-trip time.
+    /// Whether the handles are to be told of progress: in writing, of a round-trip time, or to the end.
     report: bool,
+    /// Whether there is progress in writing of which they are told when somebody waits for it.
+    progress: bool,
+    /// Whether somebody does.
+    watched: bool,
+    /// Whether the transport is to be dropped as it is.
+    aborted: bool,
     /// Pings of the application that wait for their Pongs, by number.
     pings: Vec<(u64, oneshot::Sender<Result<Duration, PingError>>)>,
 
@@ -127,8 +135,7 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
             hold: None,
             patience: None,
             patience_limit: None,
-            pending: VecDeque::new(),
-            pending_bytes: 0,
+            pending: Outbox::default(),
             outbox_left: false,
             taken: 0,
             marks: VecDeque::new(),
@@ -136,6 +143,9 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
             refused: false,
             encoded: 0,
             report: false,
+            progress: false,
+            watched: false,
+            aborted: false,
             pings: Vec::new(),
             needs_flush: false,
             tired: false,
@@ -151,40 +161,86 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
     }
 }
 
+/// What comes after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Another, since this one changed something.
+    Again,
+    /// Another, behind other tasks.
+    Tired,
+    /// Nothing, until something happens.
+    Rest,
+    /// Nothing more: the connection has ended.
+    Over,
+}
+
+impl<T> Task<T> {
+    pub(super) fn queues(&self) -> &Arc<Queues> {
+        &self.turn.queues
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite> Task<T> {
+    /// Before the first step of a turn.
+    pub(super) fn begin(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let turn = self.project().turn;
+        turn.queues.register_task(cx.waker());
+        turn.keep_time();
+    }
+
+    /// Takes what the handles want, writes, reads once, and gives what arrived.
+    pub(super) fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step {
+        let mut this = self.project();
+        let turn = this.turn;
+        turn.exchange();
+        if turn.aborted {
+            return Step::Over;
+        }
+        turn.encode();
+        turn.parse_unparsed();
+        turn.settle();
+        let wrote = turn.write(this.io.as_mut(), cx);
+        if turn.is_over() {
+            turn.end();
+            return Step::Over;
+        }
+        let read = turn.read(this.io, cx);
+        let exchanged = turn.exchange();
+        if mem::take(&mut turn.tired) {
+            return Step::Tired;
+        }
+        if read || exchanged && turn.has_work() || wrote && !turn.is_steady() {
+            return Step::Again;
+        }
+        turn.rest();
+        if turn.arm(this.sleep, cx).is_pending() {
+            return Step::Rest;
+        }
+        turn.keep_time();
+        Step::Again
+    }
+
+    /// After a turn without a rest: the clock is looked at in the next, set or not.
+    pub(super) fn pause(self: Pin<&mut Self>) {
+        self.project().turn.armed = None;
+    }
+}
+
 impl<T: AsyncRead + AsyncWrite> Future for Task<T> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        let turn = this.turn;
-        turn.queues.register_task(cx.waker());
-        turn.keep_time();
-        turn.exchange();
-        for _ in 0..TURN_MAX {
-            turn.encode();
-            turn.parse_unparsed();
-            turn.settle();
-            let wrote = turn.write(this.io.as_mut(), cx);
-            if turn.is_over() {
-                turn.end();
-                return Poll::Ready(());
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.as_mut().begin(cx);
+        for _ in 0..STEPS_MAX {
+            match self.as_mut().step(cx) {
+                Step::Again => {}
+                Step::Tired => break,
+                Step::Rest => return Poll::Pending,
+                Step::Over => return Poll::Ready(()),
             }
-            let read = turn.read(this.io.as_mut(), cx);
-            let exchanged = turn.exchange();
-            if mem::take(&mut turn.tired) {
-                break;
-            }
-            if read || exchanged && turn.has_work() || wrote && !turn.is_steady() {
-                continue;
-            }
-            turn.rest();
-            if turn.arm(this.sleep.as_mut(), cx).is_pending() {
-                return Poll::Pending;
-            }
-            turn.keep_time();
         }
-        // Other tasks have their turn. The clock is looked at then, set or not.
-        turn.armed = None;
+        // Other tasks have their turn.
+        self.pause();
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -219,9 +275,6 @@ impl Turn {
     fn rest(&mut self) {
         if self.arrived.capacity() > 0 {
             self.arrived = VecDeque::new();
-        }
-        if self.pending.is_empty() && self.pending.capacity() > 0 {
-            self.pending = VecDeque::new();
         }
         if self.marks.is_empty() && self.marks.capacity() > 0 {
             self.marks = VecDeque::new();
@@ -260,5 +313,5 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Reads and writes a turn before other tasks have theirs.
-const TURN_MAX: usize = 32;
+/// Steps of a turn before other tasks have theirs.
+pub(super) const STEPS_MAX: usize = 32;

@@ -58,7 +58,7 @@ impl Turn {
                 Poll::Pending => {}
                 Poll::Ready(result) => {
                     self.needs_flush = false;
-                    self.report = true;
+                    self.tell_progress();
                     if let Err(error) = result {
                         self.fail_writing(error);
                     }
@@ -69,10 +69,11 @@ impl Turn {
             self.needs_shutdown = false;
         }
         if wrote {
-            self.report = true;
+            self.tell_progress();
             if self.connection.buffered_amount() == 0 {
                 self.encoded = 0;
             }
+            self.tell_wire_bytes();
             if self.patience.is_some() && self.closed.is_none() && !self.write_failed {
                 // The peer takes something; and once our Close frame is queued it has a time of its
                 // own.
@@ -98,6 +99,15 @@ impl Turn {
             self.due = 0;
         }
         wrote
+    }
+
+    /// Tells of progress in writing: at once where somebody waits for it, or where the end is near.
+    fn tell_progress(&mut self) {
+        if self.watched || self.patience.is_some() || !self.is_open() {
+            self.report = true;
+        } else {
+            self.progress = true;
+        }
     }
 
     /// The transport takes no more. What the peer sent before may still be there to be read.
@@ -218,7 +228,7 @@ impl Turn {
                 self.report = true;
                 self.log(|| debug!(%error, "protocol violation"));
             }
-            Event::Closed(closed) => self.closed = Some(Box::new(closed)),
+            Event::Closed(closed) => self.closed = Some(closed),
             _ => {}
         }
     }
