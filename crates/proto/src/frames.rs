@@ -30,7 +30,7 @@ impl Frames {
     pub fn push(&mut self, message: &Message) {
         let payload = message.as_bytes();
         if self.encoded.capacity() == 0 {
-            self.encoded.reserve(CAPACITY.max(FrameHeader::MAX_LEN + payload.len()));
+            self.encoded = Vec::with_capacity(CAPACITY.max(FrameHeader::MAX_LEN + payload.len()));
         }
         let opcode = Opcode::of(message.message_type());
         FrameHeader::new(opcode, payload.len() as u64).encode(&mut self.encoded);

@@ -44,6 +44,13 @@ impl Outbound {
     }
 }
 
+/// What [`Outbox::take`] gives: mostly a turn of small messages and nothing else.
+#[derive(Debug)]
+pub(super) enum Taken {
+    Frames { frames: Frames, payload: usize },
+    Queue(Box<Outbox>),
+}
+
 /// A queue of what was sent. Holds no memory while it is empty.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -86,9 +93,6 @@ impl Outbox {
         let outbound = self.queue.pop_front().or_else(|| self.take_frames())?;
         self.count -= outbound.count();
         self.payload -= outbound.payload();
-        if self.count == 0 {
-            self.queue = VecDeque::new();
-        }
         Some(outbound)
     }
 
@@ -100,6 +104,17 @@ impl Outbox {
         self.frames_payload = other.frames_payload;
         self.count += other.count;
         self.payload += other.payload;
+    }
+
+    /// All of it.
+    pub(super) fn take(&mut self) -> Taken {
+        if self.queue.is_empty()
+            && let Some(Outbound::Frames { frames, payload }) = self.take_frames()
+        {
+            (self.count, self.payload) = (0, 0);
+            return Taken::Frames { frames, payload };
+        }
+        Taken::Queue(Box::new(std::mem::take(self)))
     }
 
     /// Throws away what comes before the Close frame. Says whether there is one.

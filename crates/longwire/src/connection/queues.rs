@@ -38,7 +38,7 @@ pub(crate) struct Queues {
     pub(super) config: Arc<Config>,
     /// Whether small messages are encoded where they are sent.
     takes_frames: bool,
-    pub(super) meta: Meta,
+    pub(super) meta: Box<Meta>,
 }
 
 /// What senders need who wait.
@@ -183,7 +183,7 @@ impl Queues {
             waiting: OnceLock::new(),
             config,
             takes_frames,
-            meta,
+            meta: Box::new(meta),
         }
     }
 
@@ -299,7 +299,11 @@ impl Queues {
 
     /// Encodes a small message behind what was sent before, where that needs no more than its bytes
     /// and no waiting. Says whether it did; [`Self::push`] knows what else there is to do.
-    pub(super) fn encode(&self, message: &Message) -> bool {
+    #[inline]
+    pub(super) fn encode(&self, sendable: &Sendable) -> bool {
+        let (Sendable::Message(message) | Sendable::Uncompressed(message)) = sendable else {
+            return false;
+        };
         if !self.takes_frames || message.len() > ENCODED_MAX {
             return false;
         }

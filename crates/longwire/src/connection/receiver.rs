@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    future::poll_fn,
+    future::{Future, poll_fn},
     mem,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -17,6 +17,7 @@ use super::{
     attended,
     queues::{Inbound, Listener, Queues},
     reader::MessageReader,
+    spare,
 };
 use crate::Error;
 
@@ -30,7 +31,7 @@ pub struct Receiver {
     /// Messages taken from the inbox and not given out: their lock is paid for once a turn.
     batch: VecDeque<Inbound>,
     /// A message that arrives in parts and that [`Self::recv`] puts together.
-    partial: Option<Partial>,
+    partial: Option<Box<Partial>>,
     /// Whether the rest of a message is to be thrown away, since its reader was dropped.
     skipping: bool,
     /// Whether the stream gave its error, and so is over.
@@ -75,8 +76,8 @@ impl Receiver {
     /// # Cancel safety
     ///
     /// This method is cancel safe: no message is lost when its future is dropped.
-    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> + Send {
+        poll_fn(|cx| self.poll_recv(cx))
     }
 
     /// Receives the next message as a reader, which gives its payload in the pieces that are there.
@@ -103,15 +104,28 @@ impl Receiver {
     }
 
     /// [`Self::recv`], for those who write futures by hand.
+    #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        match self.next_whole() {
+            Some(message) => Poll::Ready(Ok(Some(message))),
+            None => self.poll_more(cx),
+        }
+    }
+
+    /// The next message, if it is there and whole: the common case.
+    #[inline]
+    fn next_whole(&mut self) -> Option<Message> {
+        if self.skipping || self.partial.is_some() {
+            return None;
+        }
+        match self.batch.pop_front_if(|inbound| matches!(inbound, Inbound::Message(_)))? {
+            Inbound::Message(message) => Some(message),
+            Inbound::Fragment(_) => None,
+        }
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         loop {
-            if !self.skipping
-                && self.partial.is_none()
-                && let Some(Inbound::Message(_)) = self.batch.front()
-                && let Some(Inbound::Message(message)) = self.batch.pop_front()
-            {
-                return Poll::Ready(Ok(Some(message)));
-            }
             let Some(fragment) = ready!(self.poll_part(cx))? else {
                 return Poll::Ready(if self.partial.is_some() {
                     Err(self.cut())
@@ -120,6 +134,9 @@ impl Receiver {
                 });
             };
             if let Some(message) = self.assemble(fragment) {
+                return Poll::Ready(Ok(Some(message)));
+            }
+            if let Some(message) = self.next_whole() {
                 return Poll::Ready(Ok(Some(message)));
             }
         }
@@ -182,14 +199,14 @@ impl Receiver {
             Listener::Other(waker) => waker.clone_from(cx.waker()),
             listener => *listener = Listener::Other(cx.waker().clone()),
         }
-        if state.inbox.capacity() > 0 {
-            state.inbox = VecDeque::new();
-        }
+        let spare = mem::take(&mut state.inbox);
         let was_busy = mem::take(&mut state.busy);
         let notify = was_busy && state.held;
         drop(state);
-        if self.batch.capacity() > 0 {
-            self.batch = VecDeque::new();
+        for spare in [spare, mem::take(&mut self.batch)] {
+            if spare.capacity() > 0 {
+                spare::give(spare);
+            }
         }
         if notify {
             self.queues.notify_task();
@@ -213,15 +230,15 @@ impl Receiver {
         if fin && self.partial.is_none() {
             return Some(part);
         }
-        let partial = self.partial.get_or_insert_with(|| Partial {
-            message_type: part.message_type(),
-            data: BytesMut::new(),
+        let partial = self.partial.get_or_insert_with(|| {
+            let message_type = part.message_type();
+            Box::new(Partial { message_type, data: BytesMut::new() })
         });
         partial.data.extend_from_slice(part.as_bytes());
         if !fin {
             return None;
         }
-        self.partial.take().map(Partial::message)
+        self.partial.take().map(|partial| partial.message())
     }
 
     /// Throws away all that arrives from now on, and what waits.

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    future::Future,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -13,6 +14,7 @@ use tokio::sync::oneshot;
 use super::{
     outbox::Outbound,
     queues::{By, Queues},
+    sending::Sending,
     writer::MessageWriter,
 };
 use crate::{Error, PingError};
@@ -48,30 +50,11 @@ impl Sender {
     /// This method is cancel safe: when its future is dropped the message is sent whole, if the
     /// future had completed, or not at all. The message itself is dropped with the future. A future
     /// that waits holds its place among those that wait, so poll it or drop it.
-    pub async fn send(&self, message: impl Into<Sendable>) -> Result<(), SendError> {
-        match self.try_send(message) {
-            Err(SendError::Full(message) | SendError::FragmentPending(message)) => {
-                // Boxed: a task that never waits here need not hold what waiting takes.
-                Box::pin(self.send_in_turn(message)).await
-            }
-            result => result,
-        }
-    }
-
-    /// Sends a message that has to wait, behind those that waited before it.
-    async fn send_in_turn(&self, mut message: Sendable) -> Result<(), SendError> {
-        let _waiting = Waiting::new(&self.queues);
-        let _turn = self.queues.waiting().turn.lock().await;
-        loop {
-            // Made before the look, so that no progress in between is missed.
-            let progress = self.queues.waiting().progress.notified();
-            message = match self.queues.push(Outbound::Message(message), By::Turn) {
-                Err(SendError::Full(message) | SendError::FragmentPending(message)) => message,
-                result => return result,
-            };
-            self.queues.watch();
-            progress.await;
-        }
+    pub fn send(
+        &self,
+        message: impl Into<Sendable>,
+    ) -> impl Future<Output = Result<(), SendError>> + Send {
+        Sending::new(&self.queues, message.into())
     }
 
     /// Sends a message if that needs no waiting.
@@ -83,9 +66,7 @@ impl Sender {
     /// [`SendError::Closed`] once the connection is closing or closed.
     pub fn try_send(&self, message: impl Into<Sendable>) -> Result<(), SendError> {
         let sendable = message.into();
-        if let Sendable::Message(message) | Sendable::Uncompressed(message) = &sendable
-            && self.queues.encode(message)
-        {
+        if self.queues.encode(&sendable) {
             return Ok(());
         }
         self.queues.push(Outbound::Message(sendable), By::Sender)
@@ -299,22 +280,6 @@ impl fmt::Debug for Sender {
             .field("buffered_amount", &self.buffered_amount())
             .field("closed", &self.closed())
             .finish_non_exhaustive()
-    }
-}
-
-/// A sender that waits for its turn: while there is one, nobody passes it.
-struct Waiting<'a>(&'a Queues);
-
-impl<'a> Waiting<'a> {
-    fn new(queues: &'a Queues) -> Self {
-        queues.lock().waiting += 1;
-        Self(queues)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.lock().waiting -= 1;
     }
 }
 

@@ -1,6 +1,7 @@
 //! `WebSocket`: the handle of one connection.
 
 use std::{
+    future::Future,
     net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
@@ -107,8 +108,8 @@ impl WebSocket {
     /// # Cancel safety
     ///
     /// This method is cancel safe: no message is lost when its future is dropped.
-    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        self.receiver.recv().await
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> + Send {
+        self.receiver.recv()
     }
 
     /// Receives the next message as a reader: see [`Receiver::recv_reader`].
@@ -130,8 +131,11 @@ impl WebSocket {
     /// # Cancel safety
     ///
     /// This method is cancel safe: the message is sent whole or not at all.
-    pub async fn send(&self, message: impl Into<Sendable>) -> Result<(), SendError> {
-        self.sender.send(message).await
+    pub fn send(
+        &self,
+        message: impl Into<Sendable>,
+    ) -> impl Future<Output = Result<(), SendError>> + Send {
+        self.sender.send(message)
     }
 
     /// Sends a message if that needs no waiting: see [`Sender::try_send`].

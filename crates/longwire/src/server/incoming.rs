@@ -132,9 +132,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Incoming<T> {
         F: Future<Output = ()>,
     {
         let answer = self.answer();
-        // Boxed, so that what a handshake needs goes with it, and does not stay for the connection's life.
-        let (socket, task) = Box::pin(self.open(answer)).await?;
-        Attended::new(task, handler(socket)).await;
+        // Boxed, so that what a handshake needs goes with it, and does not stay for the connection's
+        // life; and in one expression, since what has a name keeps a place in this future.
+        Box::pin(self.open(answer))
+            .await
+            .map(|(socket, task)| Attended::new(task, handler(socket)))?
+            .await;
         Ok(())
     }
 

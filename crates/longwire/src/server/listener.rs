@@ -12,10 +12,11 @@ use tracing::{debug, warn};
 
 use super::{
     AcceptError, Acceptor, Drained, Incoming, Registration, Transport, handlers::Handlers,
+    serving::Serving,
 };
+use crate::WebSocket;
 #[cfg(feature = "tls")]
 use crate::tls::ServerTls;
-use crate::{WebSocket, connection::Attended};
 
 /// A listener for WebSocket connections over TCP, with or without TLS.
 ///
@@ -128,25 +129,20 @@ impl Server {
         self.run(stop, move |opening, peer_addr, handlers| {
             let handler = handler.clone();
             let (opens, attends) = (handlers.place(), handlers.place());
-            // Boxed, so that what a handshake needs goes with it, and does not stay in the connection's
-            // task for its life.
-            let opened = Box::pin(opens.attend(async move {
-                let incoming = opening.await?.from_peer(peer_addr);
-                let answer = incoming.answer();
-                incoming.open(answer).await
-            }));
-            async move {
-                let opened = opened.await;
-                match opened {
-                    Some(Ok((socket, task))) => {
-                        Attended::new(task, attends.attend(handler(socket))).await;
-                    }
-                    Some(Err(error)) => {
+            let opening = opens.attend(async move {
+                let opened = async {
+                    let incoming = opening.await?.from_peer(peer_addr);
+                    let answer = incoming.answer();
+                    incoming.open(answer).await
+                };
+                opened
+                    .await
+                    .inspect_err(|error: &AcceptError| {
                         debug!(%peer_addr, %error, "a client's request was not accepted");
-                    }
-                    None => {}
-                }
-            }
+                    })
+                    .ok()
+            });
+            Serving::new(Box::pin(async move { opening.await.flatten() }), handler, attends)
         })
         .await
     }

@@ -15,6 +15,7 @@ mod listener;
 mod origin;
 #[cfg(feature = "tower")]
 mod service;
+mod serving;
 mod transport;
 #[cfg(feature = "hyper")]
 mod upgrade;

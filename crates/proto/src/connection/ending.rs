@@ -32,6 +32,13 @@ pub(super) struct Facts {
 #[derive(Debug, Default)]
 pub(super) struct Ending(Option<Box<Facts>>);
 
+impl Ending {
+    /// The end, if the caller was not told of it.
+    pub(super) fn take_closed(&mut self) -> Option<Box<Closed>> {
+        self.0.as_mut()?.closed.take()
+    }
+}
+
 static NOTHING: Facts = Facts {
     sent: None,
     received: None,

@@ -17,10 +17,16 @@ pub(super) struct Heartbeat {
     awaited: Option<Awaited>,
     /// Whether the caller reads. While it does not, silence means nothing.
     reading: bool,
-    /// Pings not yet answered, oldest first: their numbers and when they were queued.
-    unanswered: VecDeque<(u64, Instant)>,
+    /// Pings not yet answered, if there are any.
+    unanswered: Option<Box<Unanswered>>,
     next_number: u64,
     latency: Option<Duration>,
+}
+
+/// Pings not yet answered, oldest first: their numbers and when they were queued.
+#[derive(Debug, Default)]
+struct Unanswered {
+    pings: VecDeque<(u64, Instant)>,
 }
 
 /// A keepalive Ping on its way.
@@ -46,7 +52,7 @@ impl Heartbeat {
             heard: now,
             awaited: None,
             reading: true,
-            unanswered: VecDeque::new(),
+            unanswered: None,
             next_number: 0,
             latency: None,
         }
@@ -77,12 +83,13 @@ impl Heartbeat {
 
     /// A number for the next Ping; `None` if too many wait for their answers.
     pub(super) fn start_ping(&mut self, now: Instant) -> Option<u64> {
-        if self.unanswered.len() >= MAX_UNANSWERED {
+        let pings = &mut self.unanswered.get_or_insert_default().pings;
+        if pings.len() >= MAX_UNANSWERED {
             return None;
         }
         let number = self.next_number;
         self.next_number += 1;
-        self.unanswered.push_back((number, now));
+        pings.push_back((number, now));
         Some(number)
     }
 
@@ -96,12 +103,12 @@ impl Heartbeat {
     /// A peer may answer only the latest of several Pings (§5.5.3), so earlier ones are answered too.
     pub(super) fn on_pong(&mut self, payload: &[u8], now: Instant) -> Option<(u64, Duration)> {
         let number = u64::from_be_bytes(payload.try_into().ok()?);
-        let place = self.unanswered.iter().position(|&(unanswered, _)| unanswered == number)?;
-        let (_, sent) = self.unanswered[place];
-        if place + 1 == self.unanswered.len() {
-            self.unanswered = VecDeque::new();
-        } else {
-            self.unanswered.drain(..=place);
+        let pings = &mut self.unanswered.as_mut()?.pings;
+        let place = pings.iter().position(|&(unanswered, _)| unanswered == number)?;
+        let (_, sent) = pings[place];
+        pings.drain(..=place);
+        if pings.is_empty() {
+            self.unanswered = None;
         }
         let round_trip = now.saturating_duration_since(sent);
         self.latency = Some(round_trip);
@@ -199,7 +206,7 @@ mod tests {
         assert_eq!(heartbeat.on_pong(&0u64.to_be_bytes(), start + SECOND), None);
         assert_eq!(heartbeat.on_pong(b"unsolicited", start), None);
         assert_eq!(heartbeat.latency(), Some(SECOND));
-        assert_eq!(heartbeat.unanswered.len(), 1);
+        assert_eq!(heartbeat.unanswered.map(|it| it.pings.len()), Some(1));
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Connection {
         Self {
             side,
             state: State::Open,
-            receive: Receive::new(side, config.clone()),
+            receive: Receive::new(side),
             send: Send::new(keys, config.fragment_size),
             heartbeat: Heartbeat::new(now),
             owed: None,
@@ -351,30 +351,49 @@ impl Connection {
         if !input.is_empty() || self.receive.has_direct() {
             self.heartbeat.on_received(now);
         }
+        if self.owed.is_some() || self.deaf || self.ending.closed.is_some() {
+            return self.poll_ending(input, now);
+        }
+        match self.receive.take_message(input, &self.config) {
+            Some(Ok(message)) => {
+                self.active = now;
+                return Some(Event::Message(message));
+            }
+            Some(Err(error)) => return Some(self.violation(error, input, now)),
+            None => {}
+        }
+        let event = match self.receive.next(input, &self.config) {
+            Ok(received) => self.receive(received?, now),
+            Err(error) => return Some(self.violation(error, input, now)),
+        };
+        if self.deaf {
+            input.take_all();
+        }
+        Some(event)
+    }
+
+    /// As [`Self::poll_event`], where an end is near.
+    #[cold]
+    fn poll_ending(&mut self, input: &mut Input<'_>, now: Instant) -> Option<Event> {
         self.settle(now);
-        if self.ending.closed.is_some()
-            && let Some(closed) = self.ending.closed.take()
-        {
+        if let Some(closed) = self.ending.take_closed() {
             return Some(Event::Closed(closed));
         }
         if self.deaf {
             input.take_all();
             return None;
         }
-        let event = match self.receive.next(input) {
-            Ok(received) => self.receive(received?, now),
-            Err(error) => {
-                self.be_deaf();
-                self.ending.cause.get_or_insert(Cause::Violation(error));
-                self.ending.deadline = now.checked_add(self.config.close_timeout);
-                self.owed = Some(Owed::Fail(error));
-                Event::Violation(error)
-            }
-        };
-        if self.deaf {
-            input.take_all();
-        }
-        Some(event)
+        self.poll_event(input, now)
+    }
+
+    #[cold]
+    fn violation(&mut self, error: ProtocolError, input: &mut Input<'_>, now: Instant) -> Event {
+        self.be_deaf();
+        input.take_all();
+        self.ending.cause.get_or_insert(Cause::Violation(error));
+        self.ending.deadline = now.checked_add(self.config.close_timeout);
+        self.owed = Some(Owed::Fail(error));
+        Event::Violation(error)
     }
 
     /// From now on what arrives is thrown away, and so is what is unfinished.

@@ -13,12 +13,10 @@ use crate::{FrameHeader, Frames, MaskingKey, buffers, frames};
 pub(super) struct Outgoing {
     /// What is complete, in order. Invariant: no chunk is empty.
     sealed: VecDeque<Bytes>,
-    /// Bytes of the first sealed chunk already written.
-    sealed_start: usize,
     /// What small frames are appended to, behind all of `sealed`.
     open: Vec<u8>,
-    /// Bytes of `open` already written.
-    open_start: usize,
+    /// Bytes already written of the first sealed chunk, or of `open` where there is none.
+    start: usize,
     /// Bytes not yet written.
     len: usize,
     /// Bytes ever written.
@@ -110,8 +108,10 @@ impl Outgoing {
     }
 
     fn seal_open(&mut self) {
-        let start = std::mem::take(&mut self.open_start);
-        let open = Bytes::from(std::mem::take(&mut self.open)).slice(start..);
+        let mut open = Bytes::from(std::mem::take(&mut self.open));
+        if self.sealed.is_empty() {
+            open.advance(std::mem::take(&mut self.start));
+        }
         if !open.is_empty() {
             self.sealed.push_back(open);
         }
@@ -132,8 +132,10 @@ impl Outgoing {
         *self = Self { written: self.written, ..Self::default() };
     }
 
+    /// What is not written of `open`.
     fn open_rest(&self) -> &[u8] {
-        &self.open[self.open_start..]
+        let start = if self.sealed.is_empty() { self.start } else { 0 };
+        &self.open[start..]
     }
 }
 
@@ -144,14 +146,14 @@ impl Buf for Outgoing {
 
     fn chunk(&self) -> &[u8] {
         match self.sealed.front() {
-            Some(front) => &front[self.sealed_start..],
+            Some(front) => &front[self.start..],
             None => self.open_rest(),
         }
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let chunks = self.sealed.iter().map(|chunk| &**chunk).chain([self.open_rest()]);
-        let mut written = self.sealed_start;
+        let mut written = if self.sealed.is_empty() { 0 } else { self.start };
         let mut count = 0;
         for (slice, chunk) in slices.iter_mut().zip(chunks.filter(|chunk| !chunk.is_empty())) {
             *slice = IoSlice::new(&chunk[std::mem::take(&mut written)..]);
@@ -164,25 +166,27 @@ impl Buf for Outgoing {
         assert!(count <= self.len, "advanced past the end of what is queued");
         self.len -= count;
         self.written += count as u64;
-        if self.len == 0 {
-            self.sealed.drain(..).for_each(buffers::give);
-            self.clear();
-            return;
-        }
         let mut left = count;
         while let Some(front) = self.sealed.front() {
-            let rest = front.len() - self.sealed_start;
+            let rest = front.len() - self.start;
             if left < rest {
-                self.sealed_start += left;
+                self.start += left;
                 return;
             }
             left -= rest;
-            self.sealed_start = 0;
+            self.start = 0;
             if let Some(written) = self.sealed.pop_front() {
                 buffers::give(written);
             }
         }
-        self.open_start += left;
+        self.start += left;
+        if self.len == 0 {
+            self.start = 0;
+            self.open = Vec::new();
+            if self.sealed.capacity() > 0 {
+                self.sealed = VecDeque::new();
+            }
+        }
     }
 }
 

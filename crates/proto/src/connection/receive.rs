@@ -1,6 +1,6 @@
 //! Frames in: their order, masking and limits, and messages put together (RFC 6455 §5, §6.2).
 
-use std::{cell::RefCell, sync::Arc};
+use std::cell::RefCell;
 
 use bytes::BufMut;
 
@@ -32,7 +32,6 @@ pub(super) enum Received {
 pub(super) struct Receive {
     /// The side of the peer, whose frames these are.
     sender: Side,
-    config: Arc<Config>,
     reserved: ReservedBits,
     /// permessage-deflate, if it is in use.
     deflate: Option<Box<Decompressor>>,
@@ -41,9 +40,15 @@ pub(super) struct Receive {
     header_len: u8,
     frame: Option<FrameUnderWay>,
     /// The start of a control frame's payload that was cut.
-    control: Vec<u8>,
+    control: Option<Box<CutControl>>,
     /// The message whose last frame has not ended.
-    message: Option<Assembler>,
+    message: Option<Box<Assembler>>,
+}
+
+/// The start of a control frame's payload, boxed: most connections never have one.
+#[derive(Debug)]
+struct CutControl {
+    payload: Vec<u8>,
 }
 
 /// A frame whose header was read.
@@ -57,16 +62,15 @@ struct FrameUnderWay {
 }
 
 impl Receive {
-    pub(super) fn new(side: Side, config: Arc<Config>) -> Self {
+    pub(super) fn new(side: Side) -> Self {
         Self {
             sender: side.peer(),
-            config,
             reserved: ReservedBits::NONE,
             deflate: None,
             header: [0; FrameHeader::MAX_LEN],
             header_len: 0,
             frame: None,
-            control: Vec::new(),
+            control: None,
             message: None,
         }
     }
@@ -83,14 +87,12 @@ impl Receive {
     pub(super) fn next(
         &mut self,
         input: &mut Input<'_>,
+        config: &Config,
     ) -> Result<Option<Received>, ProtocolError> {
-        if let Some(message) = self.take_message(input)? {
-            return Ok(Some(Received::Message(message)));
-        }
         loop {
             if self.frame.is_none() {
                 match self.take_header(input)? {
-                    Some(header) => self.frame = Some(self.begin(&header)?),
+                    Some(header) => self.frame = Some(self.begin(&header, config)?),
                     None => return Ok(None),
                 }
             }
@@ -98,9 +100,9 @@ impl Receive {
             let received = if frame.opcode.is_control() {
                 self.take_control(frame, input)?
             } else if self.message.as_ref().is_some_and(|message| message.compressed) {
-                self.take_compressed(frame, input)?
+                self.take_compressed(frame, input, config)?
             } else {
-                self.take_data(frame, input)?
+                self.take_data(frame, input, config)?
             };
             if received.is_some() || input.is_empty() && self.frame.is_some() {
                 return Ok(received);
@@ -123,7 +125,7 @@ impl Receive {
     /// Lets go of what is unfinished. Nothing may be taken after this.
     pub(super) fn clear(&mut self) {
         self.frame = None;
-        self.control = Vec::new();
+        self.control = None;
         self.message = None;
         self.deflate = None;
     }
@@ -135,39 +137,44 @@ impl Receive {
 
     /// Whether something was read into [`Self::payload_space`] that was not looked at.
     pub(super) fn has_direct(&self) -> bool {
-        self.message.as_ref().is_some_and(Assembler::has_unprocessed)
+        self.message.as_ref().is_some_and(|message| message.has_unprocessed())
     }
 
     /// Takes a message of one frame that lies whole in `input`: the common case, in one step.
     ///
-    /// Anything else is left to those who know every rule.
-    fn take_message(&mut self, input: &mut Input<'_>) -> Result<Option<Message>, ProtocolError> {
+    /// Anything else is left to [`Self::next`], which knows every rule.
+    #[inline]
+    pub(super) fn take_message(
+        &mut self,
+        input: &mut Input<'_>,
+        config: &Config,
+    ) -> Option<Result<Message, ProtocolError>> {
         if self.frame.is_some() || self.message.is_some() || self.header_len > 0 {
-            return Ok(None);
+            return None;
         }
-        let Ok(Some((header, len))) = FrameHeader::parse(input.rest()) else { return Ok(None) };
+        let Ok(Some((header, len))) = FrameHeader::parse(input.rest()) else { return None };
         let message_type = match header.opcode {
             Opcode::Text => MessageType::Text,
             Opcode::Binary => MessageType::Binary,
-            _ => return Ok(None),
+            _ => return None,
         };
-        let limits = &self.config.limits;
+        let limits = &config.limits;
         let simple = header.fin
             && header.rsv == 0
             && header.mask.is_some() == (self.sender == Side::Client)
             && header.payload_len <= (input.len() - len) as u64
             && header.payload_len <= limits.max_frame_size.min(limits.max_message_size)
             && limits.max_fragments > 0
-            && self.config.delivery == Delivery::Messages;
+            && config.delivery == Delivery::Messages;
         if !simple {
-            return Ok(None);
+            return None;
         }
         let frame = input.take(len + usize::try_from(header.payload_len).expect("it is there"));
         let payload = &mut frame[len..];
         if let Some(mut key) = header.masking_key() {
             key.apply(payload);
         }
-        Assembler::whole(message_type, payload).map(Some)
+        Some(Assembler::whole(message_type, payload))
     }
 
     fn take_header(&mut self, input: &mut Input<'_>) -> Result<Option<FrameHeader>, ProtocolError> {
@@ -194,7 +201,11 @@ impl Receive {
     }
 
     /// Checks a header against what came before it.
-    fn begin(&mut self, header: &FrameHeader) -> Result<FrameUnderWay, ProtocolError> {
+    fn begin(
+        &mut self,
+        header: &FrameHeader,
+        config: &Config,
+    ) -> Result<FrameUnderWay, ProtocolError> {
         match (self.sender, header.mask) {
             (Side::Client, None) => return Err(ProtocolError::FrameUnmasked),
             (Side::Server, Some(_)) => return Err(ProtocolError::FrameMasked),
@@ -204,7 +215,7 @@ impl Receive {
         let message_type = match header.opcode {
             Opcode::Continuation => {
                 let message = self.message.as_mut().ok_or(ProtocolError::ContinuationUnexpected)?;
-                message.begin_frame(header.payload_len, &self.config)?;
+                message.begin_frame(header.payload_len, config)?;
                 None
             }
             Opcode::Text => Some(MessageType::Text),
@@ -215,8 +226,8 @@ impl Receive {
             if self.message.is_some() {
                 return Err(ProtocolError::ContinuationExpected);
             }
-            let mut message = Assembler::new(message_type, header.rsv & RSV1 != 0);
-            message.begin_frame(header.payload_len, &self.config)?;
+            let mut message = Box::new(Assembler::new(message_type, header.rsv & RSV1 != 0));
+            message.begin_frame(header.payload_len, config)?;
             self.message = Some(message);
         }
         Ok(FrameUnderWay {
@@ -234,17 +245,20 @@ impl Receive {
     ) -> Result<Option<Received>, ProtocolError> {
         let piece = take_payload(&mut frame, input, usize::MAX);
         if frame.remaining > 0 {
-            self.control.extend_from_slice(piece);
+            let cut =
+                self.control.get_or_insert_with(|| Box::new(CutControl { payload: Vec::new() }));
+            cut.payload.extend_from_slice(piece);
             self.frame = Some(frame);
             return Ok(None);
         }
         self.frame = None;
-        let mut whole = std::mem::take(&mut self.control);
-        let payload = if whole.is_empty() {
-            piece
-        } else {
-            whole.extend_from_slice(piece);
-            &mut whole[..]
+        let mut cut = self.control.take();
+        let payload = match &mut cut {
+            None => piece,
+            Some(cut) => {
+                cut.payload.extend_from_slice(piece);
+                &mut cut.payload[..]
+            }
         };
         Ok(Some(match frame.opcode {
             Opcode::Close => Received::Close(Close::parse(payload)?),
@@ -257,6 +271,7 @@ impl Receive {
         &mut self,
         mut frame: FrameUnderWay,
         input: &mut Input<'_>,
+        config: &Config,
     ) -> Result<Option<Received>, ProtocolError> {
         let message = self.message.as_mut().expect("a data frame belongs to a message");
 
@@ -269,20 +284,13 @@ impl Receive {
         }
         let piece = take_payload(&mut frame, input, usize::MAX);
         let fin = frame.fin && frame.remaining == 0;
-        let part = message.push(piece, frame.remaining, fin, self.config.delivery)?;
+        let part = message.push(piece, frame.remaining, fin, config.delivery)?;
 
         self.frame = (frame.remaining > 0).then_some(frame);
         if fin {
             self.message = None;
         }
-        Ok(part.map(|part| self.received(part, fin)))
-    }
-
-    fn received(&self, part: Message, fin: bool) -> Received {
-        match self.config.delivery {
-            Delivery::Messages => Received::Message(part),
-            Delivery::Fragments => Received::Fragment(Fragment { part, fin }),
-        }
+        Ok(part.map(|part| received(part, fin, config)))
     }
 
     /// As [`Self::take_data`], of a compressed message. A frame stays under way until all that
@@ -291,11 +299,12 @@ impl Receive {
         &mut self,
         mut frame: FrameUnderWay,
         input: &mut Input<'_>,
+        config: &Config,
     ) -> Result<Option<Received>, ProtocolError> {
         let message = self.message.as_mut().expect("a data frame belongs to a message");
         let deflate = self.deflate.as_mut().expect("nobody else owns RSV1");
         // What is delivered as it arrives may have to wait for room, so little is taken at a time.
-        let piece_max = match self.config.delivery {
+        let piece_max = match config.delivery {
             Delivery::Messages => usize::MAX,
             Delivery::Fragments => PIECE_MAX,
         };
@@ -308,7 +317,7 @@ impl Receive {
             let last = frame.fin && frame.remaining == 0;
             let (inflated, part) = INFLATED.with_borrow_mut(|out| {
                 out.resize(INFLATED_MAX, 0);
-                let room = message.room(&self.config);
+                let room = message.room(config);
                 // One byte more shows that the limit is exceeded.
                 let len = INFLATED_MAX.min(room.saturating_add(1));
                 let inflated = deflate.inflate(&mut piece, last, &mut out[..len])?;
@@ -318,8 +327,8 @@ impl Receive {
                 };
                 // What is within the limit counts first, whatever the pieces in which it comes.
                 let (within, fin) = if made > room { (room, false) } else { (made, fin) };
-                let part = message.push(&out[..within], room as u64, fin, self.config.delivery)?;
-                message.inflated(made, &self.config)?;
+                let part = message.push(&out[..within], room as u64, fin, config.delivery)?;
+                message.inflated(made, config)?;
                 Ok::<_, ProtocolError>((inflated, part))
             })?;
             let whole = matches!(inflated, Inflated::Whole(_));
@@ -332,8 +341,15 @@ impl Receive {
             if whole {
                 self.message = None;
             }
-            return Ok(part.map(|part| self.received(part, whole)));
+            return Ok(part.map(|part| received(part, whole, config)));
         }
+    }
+}
+
+fn received(part: Message, fin: bool, config: &Config) -> Received {
+    match config.delivery {
+        Delivery::Messages => Received::Message(part),
+        Delivery::Fragments => Received::Fragment(Fragment { part, fin }),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Send {
     /// permessage-deflate, if it is in use.
     deflate: Option<Box<Compressor>>,
     /// What is not queued yet of a long message, so that control frames may pass it.
-    rest: Rest,
+    rest: Option<Box<Rest>>,
     /// The message whose last fragment the caller did not send yet.
     under_way: Option<UnderWay>,
     /// The Close frame, which waits for the rest of a long message.
@@ -67,7 +67,7 @@ struct Pongs {
     /// Where the last of them ends.
     end: u64,
     /// The latest Ping beyond [`MAX_QUEUED_PONGS`]: §5.5.3 lets us answer it alone.
-    latest: Option<ControlPayload>,
+    latest: Option<Box<ControlPayload>>,
 }
 
 impl Send {
@@ -80,7 +80,7 @@ impl Send {
             keys,
             fragment_size,
             deflate: None,
-            rest: Rest::default(),
+            rest: None,
             under_way: None,
             close: None,
             pongs: Pongs::default(),
@@ -97,7 +97,7 @@ impl Send {
         if self.under_way.is_some() {
             return Err(SendError::FragmentPending(message));
         }
-        if !self.rest.is_empty() {
+        if self.rest.is_some() {
             return Err(SendError::Full(message));
         }
         let (message, compress) = match message {
@@ -138,8 +138,8 @@ impl Send {
         if payload.len() <= frame_max {
             self.frame(opcode, rsv, true, payload);
         } else {
-            self.rest = Rest { ready: payload, plain: Bytes::new(), frame_max, fin: true };
-            self.next_frame(opcode, rsv);
+            let rest = Rest { ready: payload, plain: Bytes::new(), frame_max, fin: true };
+            self.first_frame(rest, opcode, rsv);
             self.top_up();
         }
     }
@@ -174,8 +174,7 @@ impl Send {
         };
         // Where the caller cuts the message, only what is beyond a piece is cut further.
         let frame_max = self.fragment_size.filter(|_| fin).map_or(usize::MAX, NonZeroUsize::get);
-        self.rest = Rest { ready, plain, frame_max, fin };
-        self.next_frame(opcode, RSV1);
+        self.first_frame(Rest { ready, plain, frame_max, fin }, opcode, RSV1);
         self.top_up();
         true
     }
@@ -183,14 +182,15 @@ impl Send {
     /// Queues further frames of a long message until [`TOP_UP`] bytes are queued, or [`PIECES`] were
     /// compressed; and behind the last of them the Close frame.
     fn top_up(&mut self) {
-        let plain = self.rest.plain.len();
-        while !self.rest.is_empty()
+        let plain = |it: &Self| it.rest.as_ref().map_or(0, |rest| rest.plain.len());
+        let before = plain(self);
+        while self.rest.is_some()
             && self.outgoing.remaining() < TOP_UP
-            && plain - self.rest.plain.len() < PIECES * PIECE
+            && before - plain(self) < PIECES * PIECE
         {
             self.next_frame(Opcode::Continuation, 0);
         }
-        if self.rest.is_empty()
+        if self.rest.is_none()
             && let Some(close) = self.close.take()
         {
             let mut body = Vec::new();
@@ -199,9 +199,15 @@ impl Send {
         }
     }
 
+    /// Queues the first of some frames.
+    fn first_frame(&mut self, rest: Rest, opcode: Opcode, rsv: u8) {
+        self.rest = Some(Box::new(rest));
+        self.next_frame(opcode, rsv);
+    }
+
     /// Queues the next frame of what is left of a message.
     fn next_frame(&mut self, opcode: Opcode, rsv: u8) {
-        let rest = &mut self.rest;
+        let rest = self.rest.as_mut().expect("something is left");
         if rest.ready.is_empty() {
             let piece = rest.plain.split_to(rest.plain.len().min(PIECE));
             let last = rest.fin && rest.plain.is_empty();
@@ -209,13 +215,16 @@ impl Send {
             rest.ready = deflate.compress(&piece, false, last).expect("not the first piece");
         }
         let payload = rest.ready.split_to(rest.frame_max.min(rest.ready.len()));
-        let fin = rest.fin && rest.is_empty();
+        let (fin, done) = (rest.fin && rest.is_empty(), rest.is_empty());
+        if done {
+            self.rest = None;
+        }
         self.frame(opcode, rsv, fin, payload);
     }
 
     /// Queues a part of a message as a frame.
     pub(super) fn fragment(&mut self, fragment: Fragment, compress: bool) -> Result<(), SendError> {
-        if !self.rest.is_empty() {
+        if self.rest.is_some() {
             return Err(SendError::Full(fragment.part.into()));
         }
         let Fragment { part, fin } = fragment;
@@ -233,9 +242,9 @@ impl Send {
             Some(first) if first.message_type == message_type => {
                 let payload = part.into_bytes();
                 if first.compressed && (fin || !payload.is_empty()) {
-                    self.rest =
-                        Rest { ready: Bytes::new(), plain: payload, frame_max: usize::MAX, fin };
-                    self.next_frame(Opcode::Continuation, 0);
+                    let (ready, frame_max) = (Bytes::new(), usize::MAX);
+                    let rest = Rest { ready, plain: payload, frame_max, fin };
+                    self.first_frame(rest, Opcode::Continuation, 0);
                     self.top_up();
                 } else {
                     self.frame(Opcode::Continuation, 0, fin, payload);
@@ -262,7 +271,7 @@ impl Send {
             self.pongs.queued += 1;
             self.pongs.end = self.outgoing.end();
         } else {
-            self.pongs.latest = Some(payload.clone());
+            self.pongs.latest = Some(Box::new(payload.clone()));
         }
     }
 
@@ -275,7 +284,7 @@ impl Send {
 
     /// Whether all that was sent is in `outgoing`.
     pub(super) fn is_encoded(&self) -> bool {
-        self.rest.is_empty()
+        self.rest.is_none()
     }
 
     /// The transport took `count` bytes.
@@ -287,20 +296,22 @@ impl Send {
         {
             self.pong(&latest);
         }
-        self.top_up();
+        if self.rest.is_some() || self.close.is_some() {
+            self.top_up();
+        }
     }
 
     /// Throws away what is queued. Nothing may be queued after this.
     pub(super) fn clear(&mut self) {
         self.outgoing.clear();
-        self.rest = Rest::default();
+        self.rest = None;
         self.close = None;
         self.pongs.latest = None;
     }
 
     /// Bytes to be written.
     pub(super) fn buffered_amount(&self) -> usize {
-        self.outgoing.remaining() + self.rest.len()
+        self.outgoing.remaining() + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
 
     fn frame(&mut self, opcode: Opcode, rsv: u8, fin: bool, payload: Bytes) {

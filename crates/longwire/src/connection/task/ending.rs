@@ -24,13 +24,15 @@ impl Turn {
             || self.write_failed
             || self.connection.state() == ClosingState::Closed;
         if !ends {
-            self.hold = None;
+            if self.rare.hold.is_some() {
+                self.rare.hold = None;
+            }
             return;
         }
         if self.connection.owes_close() {
-            let sent = self.pending.is_empty() && !self.outbox_left;
+            let sent = self.pending.is_none() && !self.outbox_left;
             let handled = self.idle && self.arrived.is_empty() && sent;
-            let hold = *self.hold.get_or_insert(self.now + HOLD);
+            let hold = *self.rare.hold.get_or_insert(self.now + HOLD);
             if !handled && self.now < hold {
                 return;
             }
@@ -40,9 +42,9 @@ impl Turn {
             }
             self.report = true;
         }
-        self.hold = None;
+        self.rare.hold = None;
         if self.read_ended {
-            if self.write_failed || self.error.is_some() {
+            if self.write_failed || self.rare.error.is_some() {
                 self.connection.handle_lost();
             } else if !(self.needs_flush && self.connection.state() == ClosingState::CloseExchanged)
             {
@@ -70,7 +72,7 @@ impl Turn {
     /// The peer takes too long: what is still pending is given up, and so is a transport that failed
     /// or that is over.
     pub(super) fn give_up(&mut self) {
-        self.patience = None;
+        self.rare.patience = None;
         self.report = true;
         self.needs_shutdown = false;
         if self.write_failed {
@@ -79,26 +81,28 @@ impl Turn {
         {
             let mut state = self.queues.lock();
             self.taken += state.outbox.len() as u64;
-            self.pending.append(mem::take(&mut state.outbox));
+            if !state.outbox.is_empty() {
+                self.pending.get_or_insert_default().append(mem::take(&mut state.outbox));
+            }
             state.outbox_pings = 0;
         }
-        self.refused |= self.pending.skip_to_close();
+        self.refused |= self.pending.as_mut().is_some_and(|pending| pending.skip_to_close());
     }
 
     /// Whether the connection has ended, and its transport with it.
     pub(super) fn is_over(&mut self) -> bool {
-        if self.closed.is_none() {
+        if self.rare.closed.is_none() {
             return false;
         }
-        if self.needs_shutdown && !self.write_failed && self.patience.is_none() {
-            self.patience = self.after_close_timeout();
+        if self.needs_shutdown && !self.write_failed && self.rare.patience.is_none() {
+            self.rare.patience = self.after_close_timeout();
         }
         !self.needs_shutdown || self.write_failed
     }
 
     /// Leaves the end where the handles find it, and wakes them all.
     pub(super) fn end(&mut self) {
-        let closed = *self.closed.take().unwrap_or_else(|| {
+        let closed = *self.rare.closed.take().unwrap_or_else(|| {
             self.connection.handle_lost();
             match self.connection.poll_event(&mut Input::new(&mut []), self.now) {
                 Some(Event::Closed(closed)) => closed,
@@ -106,7 +110,7 @@ impl Turn {
             }
         });
         self.log(|| debug!(%closed, "closed"));
-        let io = self.error.take().filter(|_| !closed.is_clean());
+        let io = self.rare.error.take().filter(|_| !closed.is_clean());
 
         let mut state = self.queues.lock();
         if !state.receiver_gone {
@@ -115,7 +119,7 @@ impl Turn {
         }
         state.closing = true;
         state.end = Some(Arc::new(End { closed, io }));
-        self.pending.append(mem::take(&mut state.outbox));
+        let outbox = mem::take(&mut state.outbox);
         let receiver = mem::take(&mut state.receiver);
         let registration = state.take_registration();
         let parked = mem::take(&mut state.parked);
@@ -123,12 +127,14 @@ impl Turn {
         drop(registration);
 
         // Their callers may have gone; then nobody wants to know.
-        for (_, answer) in self.pings.drain(..) {
+        for (_, answer) in self.rare.pings.drain(..) {
             drop(answer.send(Err(PingError::Closed)));
         }
-        while let Some(unsent) = self.pending.pop() {
-            if let Outbound::Ping(answer) = unsent {
-                drop(answer.send(Err(PingError::Closed)));
+        for mut unsent in self.pending.take().map(|pending| *pending).into_iter().chain([outbox]) {
+            while let Some(outbound) = unsent.pop() {
+                if let Outbound::Ping(answer) = outbound {
+                    drop(answer.send(Err(PingError::Closed)));
+                }
             }
         }
         self.queues.notify_waiting();
@@ -144,7 +150,7 @@ impl Drop for Turn {
     /// hear of it.
     fn drop(&mut self) {
         if self.queues.lock().end.is_none() {
-            self.error.get_or_insert_with(|| {
+            self.rare.error.get_or_insert_with(|| {
                 io::Error::other("the runtime dropped the connection's task before its end")
             });
             self.end();

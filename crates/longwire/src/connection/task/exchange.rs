@@ -3,12 +3,13 @@
 
 use std::{collections::VecDeque, mem};
 
-use longwire_proto::{Fragment, SendError, State as ClosingState};
+use longwire_proto::{Fragment, Frames, SendError, State as ClosingState};
 
 use super::{
     super::{
-        outbox::Outbound,
+        outbox::{Outbound, Outbox, Taken},
         queues::{Inbound, Listener},
+        spare,
     },
     Turn,
     ending::CLOSE_PATIENCE,
@@ -34,7 +35,6 @@ impl Turn {
             state.inbox = VecDeque::new();
             state.inbox_bytes = 0;
         } else if !self.arrived.is_empty() {
-            self.last_arrived = self.arrived.len();
             state.inbox_bytes += self.arrived.iter().map(Inbound::len).sum::<usize>();
             if state.inbox.is_empty() {
                 mem::swap(&mut state.inbox, &mut self.arrived);
@@ -49,18 +49,19 @@ impl Turn {
         self.idle = state.receiver_gone || state.inbox.is_empty() && !state.busy;
         state.held = self.connection.owes_close();
 
-        if self.pending.is_empty() && !state.outbox.is_empty() {
-            self.pending = mem::take(&mut state.outbox);
-            self.taken += self.pending.len() as u64;
+        let mut taken = None;
+        if self.pending.is_none() && !state.outbox.is_empty() {
+            self.taken += state.outbox.len() as u64;
+            self.tell_wire_bytes(state.outbox.payload());
             state.outbox_pings = 0;
-            self.tell_wire_bytes();
+            taken = Some(state.outbox.take());
         }
         self.outbox_left = !state.outbox.is_empty();
         state.closing |= !self.connection.state().may_send();
-        if state.closing && self.patience.is_none() && self.is_open() {
+        if state.closing && self.rare.patience.is_none() && self.is_open() {
             let timeout = self.queues.config.close_timeout;
-            self.patience = self.now.checked_add(timeout);
-            self.patience_limit = self.now.checked_add(timeout.saturating_mul(CLOSE_PATIENCE));
+            self.rare.patience = self.now.checked_add(timeout);
+            self.rare.patience_limit = self.now.checked_add(timeout.saturating_mul(CLOSE_PATIENCE));
         }
         let mut parked = Vec::new();
         state.flushed = flushed.unwrap_or(state.flushed);
@@ -73,6 +74,13 @@ impl Turn {
         self.watched = state.watched;
         drop(state);
 
+        match taken {
+            None => {}
+            Some(Taken::Frames { frames, payload }) => {
+                self.encode_frames(frames, payload);
+            }
+            Some(Taken::Queue(queue)) => self.pending = Some(queue),
+        }
         receiver.wake(&self.queues);
         if tell {
             self.queues.notify_waiting();
@@ -84,20 +92,61 @@ impl Turn {
     }
 
     /// Tells how much the transport has not taken, of what the application sent.
-    pub(super) fn tell_wire_bytes(&self) {
+    pub(super) fn tell_wire_bytes(&self, pending: usize) {
         let encoded = self.encoded.min(self.connection.buffered_amount());
-        self.queues.set_wire_bytes(self.pending.payload() + encoded);
+        self.queues.set_wire_bytes(pending + encoded);
+    }
+
+    /// Bytes of payload that were taken and are not encoded.
+    pub(super) fn pending_payload(&self) -> usize {
+        self.pending.as_ref().map_or(0, |pending| pending.payload())
+    }
+
+    /// Gives frames to the connection at once, where that is not far ahead of the transport. Says
+    /// whether it did; else they are pending.
+    fn encode_frames(&mut self, frames: Frames, payload: usize) -> bool {
+        let left = if self.may_encode() {
+            match self.connection.send_frames(frames, self.now) {
+                Ok(()) => None,
+                Err(SendError::Full(frames)) => Some(frames),
+                Err(_) => {
+                    self.refused = true;
+                    None
+                }
+            }
+        } else {
+            Some(frames)
+        };
+        match left {
+            None => {
+                self.encoded += payload;
+                true
+            }
+            Some(frames) => {
+                self.pending_mut().put_back(Outbound::Frames { frames, payload });
+                false
+            }
+        }
+    }
+
+    /// Whether little waits for the transport, or what is encoded is thrown away.
+    fn may_encode(&self) -> bool {
+        self.connection.buffered_amount() < WIRE_TARGET || self.refused
+    }
+
+    fn pending_mut(&mut self) -> &mut Outbox {
+        self.pending.get_or_insert_default()
     }
 
     /// Whether an exchange may have made something possible.
     pub(super) fn has_work(&self) -> bool {
         let reads_again = self.skipped && !self.inbox_is_full();
-        reads_again || !self.pending.is_empty() || self.has_unparsed() || !self.is_open()
+        reads_again || self.pending.is_some() || self.has_unparsed() || !self.is_open()
     }
 
     /// Whether a write leaves nothing more to do.
     pub(super) fn is_steady(&self) -> bool {
-        self.pending.is_empty() && self.is_open()
+        self.pending.is_none() && self.is_open()
     }
 
     /// How many of the things that were taken the transport took in its turn; `None` if no more
@@ -107,23 +156,26 @@ impl Turn {
         if self.needs_flush || self.refused || ended {
             return None;
         }
-        if self.pending.is_empty() && self.connection.buffered_amount() == 0 {
-            self.marks.clear();
+        if self.pending.is_none() && self.connection.buffered_amount() == 0 {
+            if !self.rare.marks.is_empty() {
+                self.rare.marks.clear();
+            }
             return Some(self.taken);
         }
         let written = self.connection.written();
-        let passed = self.marks.partition_point(|&(_, end)| end <= written);
-        self.marks.drain(..passed).next_back().map(|(taken, _)| taken)
+        if self.rare.marks.is_empty() {
+            return None;
+        }
+        let passed = self.rare.marks.partition_point(|&(_, end)| end <= written);
+        self.rare.marks.drain(..passed).next_back().map(|(taken, _)| taken)
     }
 
     /// Encodes what was taken from the outbox, but not far ahead of the transport, so that control
     /// frames need not queue behind it.
     pub(super) fn encode(&mut self) {
-        if self.pending.is_empty() {
-            return;
-        }
-        while (self.connection.buffered_amount() < WIRE_TARGET || self.refused)
-            && let Some(outbound) = self.pending.pop()
+        while self.pending.is_some()
+            && self.may_encode()
+            && let Some(outbound) = self.pop_pending()
         {
             let payload = outbound.payload();
             // What is refused behind a Close frame is dropped: nothing can follow it, and whoever
@@ -132,20 +184,16 @@ impl Turn {
                 Outbound::Message(message) => match self.connection.send(message, self.now) {
                     Ok(()) => {}
                     Err(SendError::Full(message)) => {
-                        self.pending.put_back(Outbound::Message(message));
+                        self.pending_mut().put_back(Outbound::Message(message));
                         break;
                     }
                     Err(_) => self.refused = true,
                 },
                 Outbound::Frames { frames, payload } => {
-                    match self.connection.send_frames(frames, self.now) {
-                        Ok(()) => {}
-                        Err(SendError::Full(frames)) => {
-                            self.pending.put_back(Outbound::Frames { frames, payload });
-                            break;
-                        }
-                        Err(_) => self.refused = true,
+                    if self.encode_frames(frames, payload) {
+                        continue;
                     }
+                    break;
                 }
                 Outbound::Fragment { fragment, compress } => {
                     let fin = fragment.fin;
@@ -158,7 +206,7 @@ impl Turn {
                         Ok(()) => {}
                         Err(SendError::Full(part)) => {
                             let fragment = Fragment { part: part.into_message(), fin };
-                            self.pending.put_back(Outbound::Fragment { fragment, compress });
+                            self.pending_mut().put_back(Outbound::Fragment { fragment, compress });
                             break;
                         }
                         Err(_) => self.refused = true,
@@ -166,7 +214,7 @@ impl Turn {
                 }
                 Outbound::Ping(answer) => {
                     if let Some(number) = self.connection.ping(self.now) {
-                        self.pings.push((number, answer));
+                        self.rare.pings.push((number, answer));
                     } else {
                         let open = self.connection.state() == ClosingState::Open;
                         let error = if open { PingError::TooMany } else { PingError::Closed };
@@ -179,14 +227,23 @@ impl Turn {
             }
             self.encoded += payload;
         }
-        self.report |= self.outbox_left && self.pending.is_empty();
+        self.report |= self.outbox_left && self.pending.is_none();
+    }
+
+    fn pop_pending(&mut self) -> Option<Outbound> {
+        let pending = self.pending.as_mut()?;
+        let outbound = pending.pop();
+        if pending.is_empty() {
+            self.pending = None;
+        }
+        outbound
     }
 
     pub(super) fn deliver(&mut self, inbound: Inbound) {
         self.inbox_len += 1;
         self.inbox_bytes += inbound.len();
         if self.arrived.capacity() == 0 {
-            self.arrived = VecDeque::with_capacity(self.last_arrived.clamp(1, INBOX_MAX));
+            self.arrived = spare::take();
         }
         self.arrived.push_back(inbound);
     }

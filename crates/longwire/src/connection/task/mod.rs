@@ -3,33 +3,34 @@
 
 mod ending;
 mod exchange;
+mod rare;
 mod transfer;
 
 use std::{
     collections::VecDeque,
     future::Future,
-    io, mem,
+    mem,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use longwire_proto::{Closed, Connection};
+use longwire_proto::Connection;
 use pin_project_lite::pin_project;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::oneshot,
     task::unconstrained,
     time::Sleep,
 };
 use tracing::Span;
 
+use self::rare::Rare;
 use super::{
     outbox::Outbox,
     queues::{Inbound, Queues},
+    spare,
 };
-use crate::error::PingError;
 
 pin_project! {
     /// One connection's task. It ends when the connection does.
@@ -51,34 +52,20 @@ struct Turn {
     /// When `sleep` fires.
     armed: Option<Instant>,
 
-    /// What was read and is not parsed yet: the inbox was full.
-    unparsed: Vec<u8>,
-    unparsed_start: usize,
     /// What was parsed and is not in the inbox yet.
     arrived: VecDeque<Inbound>,
-    /// How many arrived the last time: as many may come again.
-    last_arrived: usize,
     /// How full the inbox is, with what arrived.
     inbox_len: usize,
     inbox_bytes: usize,
     /// Whether the application has handled all that it was given.
     idle: bool,
-    /// Until when a Close frame that is owed waits for the application to do so.
-    hold: Option<Instant>,
-    /// When patience ends with what is pending before our own Close frame, or with a transport that
-    /// is over but for its last bytes.
-    patience: Option<Instant>,
-    /// When it ends although the transport still takes bytes.
-    patience_limit: Option<Instant>,
 
     /// What was taken from the outbox and is not encoded yet.
-    pending: Outbox,
+    pending: Option<Box<Outbox>>,
     /// Whether the outbox holds more.
     outbox_left: bool,
     /// Things ever taken from the outbox.
     taken: u64,
-    /// Where what was taken ends among the bytes to write, while the transport is behind.
-    marks: VecDeque<(u64, u64)>,
     /// How much had been taken when all of it was given to the connection, which encodes a long
     /// message bit by bit; 0 once that has its mark.
     due: u64,
@@ -94,8 +81,6 @@ struct Turn {
     watched: bool,
     /// Whether the transport is to be dropped as it is.
     aborted: bool,
-    /// Pings of the application that wait for their Pongs, by number.
-    pings: Vec<(u64, oneshot::Sender<Result<Duration, PingError>>)>,
 
     needs_flush: bool,
     /// Whether a long message was compressed for so long that other tasks should have their turn.
@@ -105,8 +90,7 @@ struct Turn {
     /// Whether the last read was left out, since the inbox was full.
     skipped: bool,
     write_failed: bool,
-    error: Option<io::Error>,
-    closed: Option<Box<Closed>>,
+    rare: Rare,
     /// Where what happens is logged; none where nobody listens.
     span: Option<Box<Span>>,
 }
@@ -120,25 +104,22 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
         leftover: Vec<u8>,
         span: Span,
     ) -> Self {
+        let mut rare = Rare::default();
+        if !leftover.is_empty() {
+            rare.unparsed = leftover;
+        }
         let turn = Turn {
             connection,
             queues,
             now: now(),
             armed: None,
-            unparsed: leftover,
-            unparsed_start: 0,
             arrived: VecDeque::new(),
-            last_arrived: 0,
             inbox_len: 0,
             inbox_bytes: 0,
             idle: true,
-            hold: None,
-            patience: None,
-            patience_limit: None,
-            pending: Outbox::default(),
+            pending: None,
             outbox_left: false,
             taken: 0,
-            marks: VecDeque::new(),
             due: 0,
             refused: false,
             encoded: 0,
@@ -146,15 +127,13 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
             progress: false,
             watched: false,
             aborted: false,
-            pings: Vec::new(),
             needs_flush: false,
             tired: false,
             needs_shutdown: false,
             read_ended: false,
             skipped: false,
             write_failed: false,
-            error: None,
-            closed: None,
+            rare,
             span: (!span.is_disabled()).then(|| Box::new(span)),
         };
         Self { io, sleep: tokio::time::sleep(Duration::ZERO), turn }
@@ -260,7 +239,7 @@ impl Turn {
             self.connection.handle_timeout(self.now);
             self.report = true;
         }
-        if self.patience.is_some_and(|patience| patience <= self.now) {
+        if self.rare.patience.is_some_and(|patience| patience <= self.now) {
             self.give_up();
         }
     }
@@ -274,27 +253,22 @@ impl Turn {
     /// Frees what a burst left behind.
     fn rest(&mut self) {
         if self.arrived.capacity() > 0 {
-            self.arrived = VecDeque::new();
+            spare::give(mem::take(&mut self.arrived));
         }
-        if self.marks.is_empty() && self.marks.capacity() > 0 {
-            self.marks = VecDeque::new();
-        }
-        if self.pings.is_empty() && self.pings.capacity() > 0 {
-            self.pings = Vec::new();
-        }
+        self.rare.rest();
     }
 
     /// Sets the timer, if it has to fire earlier than it would.
     fn arm(&mut self, mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
         // While the connection is open, nothing asks for an earlier time than a keepalive Ping that is
         // due one interval from now.
-        let open = self.is_open() && self.hold.is_none() && self.patience.is_none();
+        let open = self.is_open() && self.rare.hold.is_none() && self.rare.patience.is_none();
         let interval = self.connection.config().keepalive.map(|keepalive| keepalive.interval);
         let earliest = interval.and_then(|interval| self.now.checked_add(interval));
         if open && self.armed.is_some_and(|armed| earliest.is_none_or(|it| armed <= it)) {
             return Poll::Pending;
         }
-        let times = [self.connection.poll_timeout(), self.hold, self.patience];
+        let times = [self.connection.poll_timeout(), self.rare.hold, self.rare.patience];
         let Some(deadline) = times.into_iter().flatten().min() else {
             return Poll::Pending;
         };

@@ -73,17 +73,17 @@ impl Turn {
             if self.connection.buffered_amount() == 0 {
                 self.encoded = 0;
             }
-            self.tell_wire_bytes();
-            if self.patience.is_some() && self.closed.is_none() && !self.write_failed {
+            self.tell_wire_bytes(self.pending_payload());
+            if self.rare.patience.is_some() && self.rare.closed.is_none() && !self.write_failed {
                 // The peer takes something; and once our Close frame is queued it has a time of its
                 // own.
-                let later = self.after_close_timeout().min(self.patience_limit);
-                self.patience = later.filter(|_| self.is_open());
+                let later = self.after_close_timeout().min(self.rare.patience_limit);
+                self.rare.patience = later.filter(|_| self.is_open());
             }
         }
-        if self.pending.is_empty()
+        if self.pending.is_none()
             && self.due == 0
-            && self.marks.back().is_none_or(|mark| mark.0 < self.taken)
+            && self.rare.marks.back().is_none_or(|mark| mark.0 < self.taken)
         {
             self.due = self.taken;
         }
@@ -91,10 +91,10 @@ impl Turn {
             && let Some(end) = self.connection.queued()
         {
             let behind = self.needs_flush || self.connection.buffered_amount() > 0;
-            if behind || !self.pending.is_empty() {
+            if behind || self.pending.is_some() {
                 // Beyond so many the last one moves, and a flush waits a little longer.
-                self.marks.truncate(MARKS_MAX - 1);
-                self.marks.push_back((self.due, end));
+                self.rare.marks.truncate(MARKS_MAX - 1);
+                self.rare.marks.push_back((self.due, end));
             }
             self.due = 0;
         }
@@ -103,7 +103,7 @@ impl Turn {
 
     /// Tells of progress in writing: at once where somebody waits for it, or where the end is near.
     fn tell_progress(&mut self) {
-        if self.watched || self.patience.is_some() || !self.is_open() {
+        if self.watched || self.rare.patience.is_some() || !self.is_open() {
             self.report = true;
         } else {
             self.progress = true;
@@ -114,8 +114,8 @@ impl Turn {
     pub(super) fn fail_writing(&mut self, error: io::Error) {
         self.write_failed = true;
         self.needs_flush = false;
-        self.error.get_or_insert(error);
-        self.patience = self.after_close_timeout();
+        self.rare.error.get_or_insert(error);
+        self.rare.patience = self.after_close_timeout();
     }
 
     /// Reads once. Says whether anything came.
@@ -147,7 +147,7 @@ impl Turn {
                 // TLS says so where TCP ended without its goodbye. The closing handshake tells a cut
                 // stream from a whole one, so this is an end like any other.
                 if error.kind() != io::ErrorKind::UnexpectedEof {
-                    self.error.get_or_insert(error);
+                    self.rare.error.get_or_insert(error);
                 }
             }
         }
@@ -167,8 +167,8 @@ impl Turn {
             let count = arrived.len();
             let mut input = Input::new(arrived);
             self.poll_events(&mut input);
-            if self.connection.is_reading() {
-                self.unparsed.extend_from_slice(input.rest());
+            if self.connection.is_reading() && !input.is_empty() {
+                self.rare.unparsed.extend_from_slice(input.rest());
             }
             Poll::Ready(Ok(count))
         })
@@ -176,7 +176,7 @@ impl Turn {
 
     /// Whether something that was read waits until the inbox is emptied.
     pub(super) fn has_unparsed(&self) -> bool {
-        !self.unparsed.is_empty() || self.connection.has_more_events()
+        !self.rare.unparsed.is_empty() || self.connection.has_more_events()
     }
 
     /// Parses what was left while the inbox was full.
@@ -184,16 +184,16 @@ impl Turn {
         if !self.has_unparsed() || self.inbox_is_full() {
             return;
         }
-        let mut unparsed = mem::take(&mut self.unparsed);
-        let start = self.unparsed_start;
+        let mut unparsed = mem::take(&mut self.rare.unparsed);
+        let start = self.rare.unparsed_start;
         let mut input = Input::new(&mut unparsed[start..]);
         self.poll_events(&mut input);
         let rest = input.len();
         if rest > 0 {
-            self.unparsed_start = unparsed.len() - rest;
-            self.unparsed = unparsed;
+            self.rare.unparsed_start = unparsed.len() - rest;
+            self.rare.unparsed = unparsed;
         } else {
-            self.unparsed_start = 0;
+            self.rare.unparsed_start = 0;
         }
     }
 
@@ -213,8 +213,8 @@ impl Turn {
             Event::Fragment(fragment) => self.deliver(Inbound::Fragment(fragment)),
             Event::Pong { answers: Some((number, round_trip)), .. } => {
                 self.report = true;
-                let answered = self.pings.partition_point(|(ping, _)| *ping <= number);
-                for (_, answer) in self.pings.drain(..answered) {
+                let answered = self.rare.pings.partition_point(|(ping, _)| *ping <= number);
+                for (_, answer) in self.rare.pings.drain(..answered) {
                     // The caller may have gone; then nobody wants to know.
                     drop(answer.send(Ok(round_trip)));
                 }
@@ -228,7 +228,7 @@ impl Turn {
                 self.report = true;
                 self.log(|| debug!(%error, "protocol violation"));
             }
-            Event::Closed(closed) => self.closed = Some(closed),
+            Event::Closed(closed) => self.rare.closed = Some(closed),
             _ => {}
         }
     }
