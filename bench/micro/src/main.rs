@@ -2,6 +2,7 @@
 
 mod data;
 mod scenarios;
+mod timing;
 
 use std::process::ExitCode;
 
@@ -11,7 +12,11 @@ const USAGE: &str = "\
 usage: bench-micro COMMAND
 
   list          the names of the scenarios
-  count NAME    one scenario, for callgrind: it collects in `counted_scope` alone";
+  count NAME    one scenario, for callgrind: it collects in `counted_scope` alone
+  time          times of the small parts, beside what they are compared with, as Markdown
+    --json FILE    the same as JSON
+    --only TEXT    those with this in their name
+    --quick        fewer rounds";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,6 +28,9 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["count", name] => count(name),
+        ["time", ref options @ ..] => {
+            timing::Options::parse(options).and_then(|options| timing::run(&options))
+        }
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

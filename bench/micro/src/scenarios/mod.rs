@@ -4,10 +4,10 @@
 //! an earlier revision says nothing.
 
 mod deflate;
-mod frames;
+pub(crate) mod frames;
 mod messages;
-mod opening;
-mod side;
+pub(crate) mod opening;
+pub(crate) mod side;
 mod task;
 
 use longwire_proto::DeflateParams;

@@ -21,20 +21,26 @@ pub(super) fn server() -> Work {
 
 /// A client writes its request and reads the answer.
 pub(super) fn client() -> Work {
-    let uri = WsUri::parse("ws://example.com/chat?room=general").expect("it is one");
-    let handshake = move || {
-        let request = ClientRequest::new(uri.clone());
-        ClientHandshake::new(request, *b"a nonce, 16 byte", HandshakeLimits::default())
-            .expect("a plain request")
-    };
-    let response = answer(handshake().request());
+    let uri = WsUri::parse(URI).expect("it is one");
+    let response = answer(handshake(&uri).request());
     Box::new(move || {
         for _ in 0..TIMES {
-            let mut handshake = handshake();
-            let progress = handshake.handle_input(black_box(&response));
-            assert!(matches!(black_box(progress), Ok(ClientProgress::Accepted { .. })));
+            accept(&mut handshake(&uri), black_box(&response));
         }
     })
+}
+
+/// A client's, with its request.
+pub(crate) fn handshake(uri: &WsUri) -> ClientHandshake {
+    let request = ClientRequest::new(uri.clone());
+    ClientHandshake::new(request, *b"a nonce, 16 byte", HandshakeLimits::default())
+        .expect("a plain request")
+}
+
+/// The client takes the whole answer.
+pub(crate) fn accept(handshake: &mut ClientHandshake, response: &[u8]) {
+    let progress = handshake.handle_input(response);
+    assert!(matches!(black_box(progress), Ok(ClientProgress::Accepted { .. })));
 }
 
 /// What a server answers to a whole request.
@@ -46,6 +52,8 @@ pub(crate) fn answer(request: &[u8]) -> Vec<u8> {
     let (response, _) = opening.accept(Answer::default()).expect("nothing is answered to");
     encode_acceptance(&response)
 }
+
+pub(crate) const URI: &str = "ws://example.com/chat?room=general";
 
 /// As browsers send it.
 pub(crate) const REQUEST: &[u8] = b"GET /chat?room=general HTTP/1.1\r\n\

@@ -12,39 +12,39 @@ use crate::data::Numbers;
 
 /// A connection and the instant at which everything happens to it.
 #[derive(Debug)]
-pub(super) struct Side {
+pub(crate) struct Side {
     connection: Connection,
     now: Instant,
 }
 
 impl Side {
-    pub(super) fn server(deflate: Option<DeflateParams>) -> Self {
+    pub(crate) fn server(deflate: Option<DeflateParams>) -> Self {
         let now = Instant::now();
         Self { connection: agreed(Connection::server(config(deflate), now), deflate), now }
     }
 
-    pub(super) fn client(deflate: Option<DeflateParams>) -> Self {
+    pub(crate) fn client(deflate: Option<DeflateParams>) -> Self {
         let now = Instant::now();
         let mut numbers = Numbers::new(5);
         let keys = Box::new(move || numbers.key());
         Self { connection: agreed(Connection::client(config(deflate), keys, now), deflate), now }
     }
 
-    pub(super) fn send(&mut self, message: impl Into<Sendable>) {
+    pub(crate) fn send(&mut self, message: impl Into<Sendable>) {
         self.connection.send(message, self.now).expect("it is open, and has room");
     }
 
-    pub(super) fn send_fragment(&mut self, part: Message, fin: bool) {
+    pub(crate) fn send_fragment(&mut self, part: Message, fin: bool) {
         let fragment = longwire_proto::Fragment { part, fin };
         self.connection.send_fragment(fragment, self.now).expect("it is open, and has room");
     }
 
-    pub(super) fn ping(&mut self) {
+    pub(crate) fn ping(&mut self) {
         self.connection.ping(self.now).expect("it is open");
     }
 
     /// Feeds what arrived, as far as `take` has it, and says how many events came.
-    pub(super) fn receive(
+    pub(crate) fn receive(
         &mut self,
         arrived: &mut [u8],
         mut take: impl FnMut(&mut Self, Message),
@@ -72,7 +72,7 @@ impl Side {
     }
 
     /// Everything that is to be sent goes out; says how many bytes.
-    pub(super) fn write(&mut self) -> usize {
+    pub(crate) fn write(&mut self) -> usize {
         let mut written = 0;
         while self.connection.poll_transmit() == Some(Transmit::Bytes) {
             let count = self.connection.outgoing().remaining();
@@ -83,7 +83,7 @@ impl Side {
     }
 
     /// Everything that is to be sent, as bytes.
-    pub(super) fn wire(&mut self) -> Vec<u8> {
+    pub(crate) fn wire(&mut self) -> Vec<u8> {
         let mut wire = Vec::new();
         while self.connection.poll_transmit() == Some(Transmit::Bytes) {
             let chunk = self.connection.outgoing().chunk();
