@@ -29,26 +29,39 @@ impl MaskingKey {
     /// Masks or unmasks the next `payload` bytes, in place, and moves on by as many.
     pub fn apply(&mut self, payload: &mut [u8]) {
         let Self(key) = *self;
-        let mut wide = [0; WIDTH];
-        let mut i = 0;
-        while i < WIDTH {
-            wide[i] = key[i % 4];
-            i += 1;
-        }
+        let wide: [u8; WIDTH] = std::array::from_fn(|i| key[i % 4]);
+        let moved = payload.len() % 4;
         let (chunks, rest) = payload.as_chunks_mut::<WIDTH>();
         for chunk in chunks {
             for (byte, mask) in chunk.iter_mut().zip(&wide) {
                 *byte ^= mask;
             }
         }
-        for (byte, mask) in rest.iter_mut().zip(wide.iter()) {
+        // Most messages are short: what is left goes by words, not by octets.
+        let word = u32::from_ne_bytes(key);
+        let double = u64::from(word) << 32 | u64::from(word);
+        let (chunks, rest) = rest.as_chunks_mut::<8>();
+        for chunk in chunks {
+            *chunk = (u64::from_ne_bytes(*chunk) ^ double).to_ne_bytes();
+        }
+        let (chunks, rest) = rest.as_chunks_mut::<4>();
+        for chunk in chunks {
+            *chunk = (u32::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+        }
+        for (byte, mask) in rest.iter_mut().zip(key) {
             *byte ^= mask;
         }
-        self.0.rotate_left(rest.len() % 4);
+        self.advance(moved);
+    }
+
+    /// By fewer bytes than the key has. As a number, for the slice's `rotate_left` calls `memmove`.
+    fn advance(&mut self, count: usize) {
+        let bits = u8::BITS * u32::try_from(count).expect("less than four");
+        self.0 = u32::from_le_bytes(self.0).rotate_right(bits).to_le_bytes();
     }
 }
 
-/// Bytes a turn of the loop: two or more vector registers, and a multiple of the key's length.
+/// Bytes a turn of the main loop: two or more vector registers, and a multiple of the key's length.
 const WIDTH: usize = 32;
 
 #[cfg(test)]
@@ -65,6 +78,24 @@ mod tests {
         let mut payload = [0x7f, 0x9f, 0x4d, 0x51, 0x58];
         MaskingKey::new([0x37, 0xfa, 0x21, 0x3d]).apply(&mut payload);
         assert_eq!(&payload, b"Hello");
+    }
+
+    #[test]
+    fn every_length_at_every_alignment_equals_the_octet_by_octet_definition() {
+        let key = [0x37, 0xfa, 0x21, 0x3d];
+        let buffer: Vec<u8> = (0..=u8::MAX).cycle().take(400).collect();
+        for start in 0..32 {
+            for len in 0..300 {
+                let mut actual = buffer.clone();
+                let mut masking = MaskingKey::new(key);
+                masking.apply(&mut actual[start..start + len]);
+                let (before, rest) = buffer.split_at(start);
+                let (payload, after) = rest.split_at(len);
+                assert_eq!(actual, [before, &scalar(key, payload), after].concat());
+                let next = std::array::from_fn(|i| key[(len + i) % 4]);
+                assert_eq!(masking, MaskingKey::new(next), "after {len}");
+            }
+        }
     }
 
     proptest! {
