@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use longwire_proto::{FrameHeader, MaskingKey};
+use longwire_proto::{FrameHeader, MaskingKey, Opcode};
 
 use super::{Comparison, contestant, script};
 use crate::data::{self, Numbers};
@@ -13,21 +13,26 @@ pub(super) fn comparisons() -> Vec<Comparison> {
     sizes.map(mask).into_iter().chain([parse(), encode()]).collect()
 }
 
-/// In place, beside a copy of as many bytes, and the loop as the standard has it.
+/// In place and where it arrives, behind its header; beside a copy of as many bytes from there, and the
+/// loop as the standard has it.
 fn mask(size: usize) -> Comparison {
-    let (source, mut copy) = (data::bytes(size), vec![0; size]);
-    let (mut masked, mut by_octet) = (source.clone(), source.clone());
     let key = Numbers::new(3).key();
+    let mut header = FrameHeader::new(Opcode::Binary, size as u64);
+    header.mask = Some(key);
+    let start = encoded(&header).len();
+    let source = data::bytes(start + size);
+    let (mut masked, mut by_octet) = (source.clone(), source.clone());
+    let mut copy = vec![0; size];
     let contestants = vec![
         contestant("memcpy", move || {
-            black_box(&mut copy[..]).copy_from_slice(black_box(&source));
+            black_box(&mut copy[..]).copy_from_slice(&black_box(&source)[start..]);
         }),
         contestant("longwire", move || {
-            MaskingKey::new(black_box(key)).apply(black_box(&mut masked));
+            MaskingKey::new(black_box(key)).apply(&mut black_box(&mut masked)[start..]);
         }),
         contestant("octet by octet", move || {
             let key = black_box(key);
-            for (index, octet) in black_box(&mut by_octet).iter_mut().enumerate() {
+            for (index, octet) in black_box(&mut by_octet)[start..].iter_mut().enumerate() {
                 *octet ^= key[index % 4];
             }
         }),
