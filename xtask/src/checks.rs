@@ -42,7 +42,7 @@ pub(crate) fn run() -> Result<()> {
 
 fn format() -> Result<()> {
     stream(&mut cargo(["fmt", "--all", "--check"]))?;
-    for workspace in ["bench", "fuzz"] {
+    for workspace in ["bench", "bench/micro", "fuzz"] {
         let manifest = root().join(workspace).join("Cargo.toml");
         if manifest.exists() {
             let mut fmt = cargo(["fmt", "--all", "--check", "--manifest-path"]);

@@ -7,7 +7,7 @@ mod lcov;
 mod report;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::cargo::{cargo, root, sysroot};
 use crate::metadata::Metadata;
+use crate::test;
 
 const PACKAGE: &str = "longwire-proto";
 const SOURCES: &str = "crates/proto/src";
@@ -65,16 +66,8 @@ pub(crate) fn run() -> Result<()> {
     let files =
         report::judge(files, |path| Ok(fs::read_to_string(root().join(SOURCES).join(path))?))?;
     println!("{}", report::table(&files));
-    keep(&target, &report::summary(&files))?;
+    test::keep_summary(&target, "coverage", &report::summary(&files))?;
     tested.map(drop).context("the report is of tests that fail")
-}
-
-/// The last line of `cargo xtask test` but a few.
-fn keep(target: &Path, summary: &str) -> Result<()> {
-    let summaries = target.join("summaries");
-    fs::create_dir_all(&summaries)?;
-    fs::write(summaries.join("coverage.txt"), format!("{summary}\n"))?;
-    Ok(())
 }
 
 /// LLVM's programs of the very version that the compiler has, which rustup puts beside it.

@@ -4,6 +4,7 @@ mod cargo;
 mod checks;
 mod coverage;
 mod deny;
+mod instructions;
 mod metadata;
 mod setup;
 mod test;
@@ -15,12 +16,14 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  setup      install the outside programs that the tests need, into the cache and by apt
-  test       setup, then all checks and all tests; the last line counts them
-  checks     the checks alone: format, clippy, documentation, tidy, wasm32
-  tidy       the house rules that no other tool knows
-  deny       licences, sources and bans with cargo-deny, for those who have it
-  coverage   line and branch coverage of crates/proto";
+  setup          install the outside programs that the tests need, into the cache and by apt
+  test           setup, then all checks and all tests; the last line counts them
+  checks         the checks alone: format, clippy, documentation, tidy, wasm32
+  tidy           the house rules that no other tool knows
+  deny           licences, sources and bans with cargo-deny, for those who have it
+  coverage       line and branch coverage of crates/proto
+  instructions   instructions of fixed scenarios, against an earlier revision;
+                 --accept WHY lets HEAD be the one that later ones are compared with";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -36,6 +39,8 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["deny"] => deny::run(),
         ["coverage"] => coverage::run(),
+        ["instructions"] => instructions::run(),
+        ["instructions", "--accept", why] => instructions::accept(why),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use crate::cargo::cargo;
 use crate::metadata::Metadata;
-use crate::{checks, coverage, setup};
+use crate::{checks, coverage, instructions, setup};
 
 /// Sums of cargo's `test result:` lines.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,12 @@ pub(crate) fn run() -> Result<ExitCode> {
     } else if let Err(error) = coverage::run() {
         println!("   failed: {error:#}");
         failed.push("coverage".into());
+    }
+
+    println!("== instructions");
+    if let Err(error) = instructions::run() {
+        println!("   failed: {error:#}");
+        failed.push("instructions".into());
     }
 
     println!("\n== summary");
@@ -93,6 +99,14 @@ impl Count {
             }
         }
     }
+}
+
+/// Leaves a line for the end of `cargo xtask test`, in the target folder's `summaries`.
+pub(crate) fn keep_summary(target: &Path, name: &str, summary: &str) -> Result<()> {
+    let summaries = target.join("summaries");
+    fs::create_dir_all(&summaries)?;
+    fs::write(summaries.join(format!("{name}.txt")), format!("{summary}\n"))?;
+    Ok(())
 }
 
 fn print_summaries(dir: &Path) -> Result<()> {

@@ -16,3 +16,4 @@ pub mod node;
 pub mod peer;
 pub mod proxies;
 pub mod python;
+pub mod valgrind;
