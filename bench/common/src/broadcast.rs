@@ -1,6 +1,6 @@
 //! What the broadcasting server and its load agree on.
 
-use crate::json;
+use longwire_load::json;
 
 /// What a receiver gets first, once every later broadcast will reach it.
 pub const READY: &str = "ready";

@@ -1,9 +1,7 @@
 //! What contestants and load generator share: the command line, the first line, masking, the accept key,
-//! random numbers and JSON.
+//! and what is broadcast.
 
 pub mod broadcast;
-pub mod json;
-pub mod random;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};

@@ -112,7 +112,7 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 #[cfg(test)]
 mod tests {
-    use bench_common::json;
+    use longwire_load::json;
 
     use super::*;
 

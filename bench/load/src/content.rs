@@ -1,8 +1,8 @@
 //! Message content: every message is a slice of one pool, so that content varies and is checked at memory
 //! speed.
 
-use bench_common::json;
-use bench_common::random::Random;
+use longwire_load::json;
+use longwire_load::random::Random;
 
 use crate::agreement::Offer;
 use crate::frames::{BINARY, TEXT};

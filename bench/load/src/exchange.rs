@@ -1,7 +1,7 @@
 //! What the connections of a load share: the messages, and what compresses and inflates them.
 
 use anyhow::{Result, ensure};
-use bench_common::random::Random;
+use longwire_load::random::Random;
 
 use crate::agreement::{Agreement, Offer};
 use crate::codec::{Deflater, Inflater};
