@@ -63,4 +63,14 @@ impl OpeningArgs {
         }
         Ok(connect)
     }
+
+    /// The values that are nobody else's business, each with what may be shown in its place.
+    pub(crate) fn secrets(&self) -> Vec<(String, String)> {
+        let hidden = |value: &Option<String>| value.clone().map(|value| (value, "...".to_owned()));
+        let headers = self.headers.iter().filter_map(|field| {
+            let (name, _) = field.split_once(':')?;
+            Some((field.clone(), format!("{name}: ...")))
+        });
+        headers.chain(hidden(&self.user)).chain(hidden(&self.bearer)).collect()
+    }
 }

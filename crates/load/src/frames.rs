@@ -47,7 +47,8 @@ mod tests {
     fn messages_count_once_however_they_are_cut() {
         let mut wire = Vec::new();
         let mut frame = |opcode, fin, rsv, length: usize| {
-            let header = FrameHeader { fin, rsv, ..FrameHeader::new(opcode, length as u64) };
+            let mut header = FrameHeader::new(opcode, length as u64);
+            (header.fin, header.rsv) = (fin, rsv);
             header.encode(&mut wire);
             wire.resize(wire.len() + length, 0xc1);
         };

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -45,6 +45,8 @@ pub(crate) struct Broadcast {
     pub(crate) sent_at: AtomicU64,
     /// Connections that lack the last of them.
     pub(crate) missing: AtomicU64,
+    /// No further one is sent.
+    pub(crate) over: AtomicBool,
 }
 
 /// CPU times and memory at one moment.

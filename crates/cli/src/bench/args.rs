@@ -1,11 +1,15 @@
 //! The options of `longwire bench`, and the plan that they ask for.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
 use longwire_load::{Kind, Pace, Plan, Until, Workload};
 
-use crate::{args::DeflateMode, args::seconds, failure::Failure, opening::OpeningArgs};
+use crate::{
+    args::{DeflateMode, seconds},
+    failure::Failure,
+    opening::OpeningArgs,
+};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
@@ -63,11 +67,14 @@ pub(crate) struct BenchArgs {
     /// Print the figures as one JSON object
     #[arg(long)]
     pub(super) json: bool,
+    /// Write a report with plots, one file that needs no others
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
     /// Show no progress
     #[arg(long)]
     pub(super) quiet: bool,
     #[command(flatten)]
-    opening: OpeningArgs,
+    pub(super) opening: OpeningArgs,
 }
 
 const HELP: &str = "\
@@ -84,7 +91,7 @@ answering is a failure.
 Examples:
   longwire bench ws://127.0.0.1:9001
   longwire bench -c 500 --in-flight 16 --size 32 --pid $(pidof server) ws://127.0.0.1:9001
-  longwire bench --rate 20000 -d 30 ws://127.0.0.1:9001
+  longwire bench --rate 20000 -d 30 --html report.html ws://127.0.0.1:9001
   longwire bench --content json --deflate no-takeover --json ws://127.0.0.1:9001 | jq .latency_us
   longwire bench --workload idle -c 10000 --pid $(pidof server) ws://127.0.0.1:9001
 

@@ -1,6 +1,9 @@
 //! `longwire bench`: puts load on a server, and shows what was measured.
 
 mod args;
+mod command;
+mod html;
+mod plot;
 mod progress;
 mod text;
 
@@ -28,6 +31,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let result = longwire_load::run(&plan, &stop, &mut |progress| line.show(progress));
     line.clear();
     let report = result?;
+    if let Some(path) = &args.html {
+        let command = command::shown((&args.url, &report.url), &args.opening.secrets());
+        html::write(path, &report, &command)?;
+    }
     print(args, &report)
 }
 

@@ -9,7 +9,7 @@ pub(super) fn render(report: &Report) -> String {
     let mut out = String::new();
     for (name, value) in rows(report) {
         // A String takes all.
-        let _ = writeln!(out, "{name:<13}{value}");
+        let _ = writeln!(out, "{name:<15}{value}");
     }
     let tables = [("latency", &report.latency_us), ("opening", &report.opening_us)];
     let rows: Vec<_> = tables
@@ -17,13 +17,13 @@ pub(super) fn render(report: &Report) -> String {
         .filter_map(|(name, latency)| latency.as_ref().map(|latency| (*name, latency)))
         .collect();
     if !rows.is_empty() {
-        let _ = write!(out, "\n{:<13}", "");
+        let _ = write!(out, "\n{:<15}", "");
         for (name, _) in columns(rows[0].1) {
             let _ = write!(out, "{name:>10}");
         }
         out.push('\n');
         for (name, latency) in rows {
-            let _ = write!(out, "{name:<13}");
+            let _ = write!(out, "{name:<15}");
             for (_, micros) in columns(latency) {
                 let _ = write!(out, "{:>10}", duration_us(micros));
             }
@@ -70,7 +70,13 @@ pub(super) fn rows(report: &Report) -> Vec<(&'static str, String)> {
     );
     if let Some(rate) = report.rate.filter(|_| report.workload == "echo") {
         let share = report.messages_per_second / rate * 100.0;
-        row("rate", format!("{} messages/s due, {share:.1} % of them came in time", number(rate)));
+        row(
+            "rate",
+            format!(
+                "{} messages/s due, {share:.1} % of them came back in the window",
+                number(rate)
+            ),
+        );
     }
     if let Some(payload) = report.payload_bytes_per_second {
         row("payload", format!("{}/s", bytes(payload)));
@@ -91,7 +97,7 @@ pub(super) fn rows(report: &Report) -> Vec<(&'static str, String)> {
         row(
             "server CPU",
             format!(
-                "{:.3} us/{}, {:.0} % of a core, waited for it {:.1} %",
+                "{:.3} µs/{}, {:.0} % of a core, waited for it {:.1} %",
                 server.cpu_us_per_message,
                 unit.trim_end_matches('s'),
                 server.busy * 100.0,
@@ -115,7 +121,7 @@ pub(super) fn rows(report: &Report) -> Vec<(&'static str, String)> {
         row(
             "a connection",
             format!(
-                "{} open, {} used; {:.1} us of CPU to open",
+                "{} open, {} used; {:.1} µs of CPU to open",
                 bytes(memory.per_open_connection),
                 bytes(memory.per_used_connection),
                 memory.cpu_us_per_opening
@@ -137,11 +143,11 @@ pub(super) fn rows(report: &Report) -> Vec<(&'static str, String)> {
 
 /// What was done, in a line.
 pub(super) fn workload(report: &Report) -> String {
-    let connections = report.connections;
-    let messages = format!("{} of {} ", bytes(as_f64(report.size as u64)), report.content);
-    match (report.workload, report.rate, report.in_flight) {
+    let Report { workload, connections, content, .. } = report;
+    let messages = format!("{content} messages of {}", bytes(as_f64(report.size as u64)));
+    match (*workload, report.rate, report.in_flight) {
         ("connect", ..) => format!("connect: {connections} at a time"),
-        ("idle", ..) => format!("idle: {connections} connections, {messages}bytes each time"),
+        ("idle", ..) => format!("idle: {connections} connections, used for {messages}"),
         (name, Some(rate), _) => {
             format!("{name}: {connections} connections, {messages}, {} a second", number(rate))
         }
@@ -175,7 +181,7 @@ pub(super) fn number(value: f64) -> String {
 /// A time in the unit that gives it three digits.
 pub(super) fn duration_us(micros: f64) -> String {
     let (value, unit) = match micros {
-        us if us < 1000.0 => (us, "us"),
+        us if us < 1000.0 => (us, "µs"),
         us if us < 1e6 => (us / 1e3, "ms"),
         us => (us / 1e6, "s"),
     };
@@ -221,9 +227,9 @@ mod tests {
             assert_eq!(number(value), expected);
         }
         for (micros, expected) in [
-            (0.9, "0.90 us"),
-            (12.0, "12.0 us"),
-            (123.4, "123 us"),
+            (0.9, "0.90 µs"),
+            (12.0, "12.0 µs"),
+            (123.4, "123 µs"),
             (1500.0, "1.50 ms"),
             (99_000.0, "99.0 ms"),
             (2_500_000.0, "2.50 s"),
