@@ -1,5 +1,7 @@
 //! What is sent: messages prepared in advance, in streams that connections send over and over.
 
+use std::fmt::Write;
+
 use bytes::Bytes;
 use longwire_proto::{Message, Prepared, Sendable};
 
@@ -99,12 +101,17 @@ pub(crate) fn describe(message: &Message) -> String {
         Message::Text(_) => "text",
         Message::Binary(_) => "binary",
     };
-    let shown: String = match message {
-        Message::Text(text) => text.chars().take(SHOWN).flat_map(char::escape_debug).collect(),
-        Message::Binary(bytes) => {
-            bytes.iter().take(SHOWN).map(|byte| format!("{byte:02x}")).collect()
+    let mut shown = String::new();
+    match message {
+        Message::Text(text) => {
+            shown.extend(text.chars().take(SHOWN).flat_map(char::escape_debug));
         }
-    };
+        Message::Binary(bytes) => {
+            for byte in bytes.iter().take(SHOWN) {
+                write!(shown, "{byte:02x}").expect("a String takes all");
+            }
+        }
+    }
     let more = if bytes.len() > SHOWN { "..." } else { "" };
     format!("{kind}, {} bytes: {shown}{more}", bytes.len())
 }

@@ -87,6 +87,18 @@ pub enum Until {
     Messages(u64),
 }
 
+impl Workload {
+    /// The name on the command line and in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Echo(_) => "echo",
+            Self::Broadcast(_) => "broadcast",
+            Self::Connect => "connect",
+            Self::Idle { .. } => "idle",
+        }
+    }
+}
+
 impl Plan {
     /// A plan with every default.
     pub fn new(request: ClientRequest) -> Self {
@@ -145,7 +157,8 @@ impl Plan {
         if self.threads == 0 || self.threads > self.connections {
             return wrong("each thread needs a connection of its own; use 1 to as many as these");
         }
-        if self.deflate.is_some() && self.content == Kind::Random {
+        let sends = self.workload != Workload::Connect;
+        if sends && self.deflate.is_some() && self.content == Kind::Random {
             return wrong("random bytes do not compress; send JSON, or offer no compression");
         }
         match self.pace() {

@@ -295,12 +295,11 @@ impl Run<'_> {
         let Window { series, edges, length } = window;
         let (timeline, counts, latencies) = series.points(length.as_secs_f64());
         if counts.messages == 0 {
-            return Err(match self.crew.stop.is_stopped() {
-                true => LoadError::Stopped,
-                false => LoadError::Unmeasured(
-                    "no message came in the measured window; make it longer".to_owned(),
-                ),
-            });
+            if self.crew.stop.is_stopped() {
+                return Err(LoadError::Stopped);
+            }
+            let text = "no message came in the measured window; make it longer";
+            return Err(LoadError::Unmeasured(text.to_owned()));
         }
         let deflate = self.compression(counts)?;
         let connects = plan.workload == Workload::Connect;
@@ -353,7 +352,8 @@ impl Run<'_> {
                  use larger messages"
             )));
         }
-        let compressed = Some(as_f64(counts.compressed) / as_f64(counts.messages));
+        // A message may begin in the window and end behind it.
+        let compressed = Some((as_f64(counts.compressed) / as_f64(counts.messages)).min(1.0));
         Ok(Some(Compression { agreed, compressed }))
     }
 }
@@ -388,18 +388,6 @@ impl Progress {
             p50_us: None,
             p99_us: None,
             server_busy: None,
-        }
-    }
-}
-
-impl Workload {
-    /// The name on the command line and in reports.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Echo(_) => "echo",
-            Self::Broadcast(_) => "broadcast",
-            Self::Connect => "connect",
-            Self::Idle { .. } => "idle",
         }
     }
 }

@@ -171,23 +171,23 @@ fn both_sizes(plot: &Plot) -> String {
 }
 
 fn latency_table(report: &Report) -> String {
-    let tables = [("latency", &report.latency_us), ("opening", &report.opening_us)];
-    let mut rows = String::new();
-    let mut head = String::new();
-    for (name, latency) in tables {
-        let Some(latency) = latency else { continue };
-        let columns = text::columns(latency);
-        head = columns.iter().map(|(name, _)| format!("<th>{name}</th>")).collect();
-        let cells: String = columns
-            .iter()
-            .map(|(_, micros)| format!("<td>{}</td>", duration_us(*micros)))
-            .collect();
-        let _ = write!(rows, "<tr><th>{name}</th>{cells}</tr>");
+    let rows = [("latency", &report.latency_us), ("opening", &report.opening_us)];
+    let rows: Vec<_> = rows
+        .iter()
+        .filter_map(|(name, latency)| Some((name, text::columns(latency.as_ref()?))))
+        .collect();
+    let Some((_, columns)) = rows.first() else { return String::new() };
+    let mut out = String::from("<div class=\"scroll\"><table><tr><td></td>");
+    for (name, _) in columns {
+        let _ = write!(out, "<th>{name}</th>");
     }
-    if rows.is_empty() {
-        return rows;
+    for (name, columns) in &rows {
+        let _ = write!(out, "</tr><tr><th>{name}</th>");
+        for (_, micros) in columns {
+            let _ = write!(out, "<td>{}</td>", duration_us(*micros));
+        }
     }
-    format!("<div class=\"scroll\"><table><tr><td></td>{head}</tr>{rows}</table></div>")
+    out + "</tr></table></div>"
 }
 
 fn list<'a>(rows: impl Iterator<Item = (&'a str, String)>) -> String {

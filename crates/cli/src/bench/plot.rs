@@ -137,16 +137,17 @@ impl Plot {
         let every = self.x.ticks.len().div_ceil(labels).max(1);
         for (value, label) in self.x.ticks.iter().step_by(every) {
             let x = x(*value);
+            let anchor = if x > width - RIGHT - 12.0 { "end" } else { "middle" };
             let _ = write!(
                 svg,
                 "<path class=\"grid\" d=\"M{x:.1} {TOP}V{:.1}\"/>\
-                 <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
+                 <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{label}</text>",
                 height - BOTTOM,
                 height - BOTTOM + 20.0
             );
         }
         for line in &self.lines {
-            draw(&mut svg, line, height - BOTTOM, width, &x, &y);
+            draw(&mut svg, line, height - BOTTOM, &x, &y);
         }
         let mut place = LEFT;
         for line in self.lines.iter().filter(|line| !line.name.is_empty()) {
@@ -168,7 +169,6 @@ fn draw(
     svg: &mut String,
     line: &Line,
     bottom: f64,
-    width: f64,
     x: &dyn Fn(f64) -> f64,
     y: &dyn Fn(f64) -> f64,
 ) {
@@ -197,12 +197,9 @@ fn draw(
             continue;
         }
         before = cx;
-        let (anchor, shift) = match cx {
-            cx if cx > width - RIGHT - MARK_WIDTH / 2.0 => ("end", -7.0),
-            cx if cx < LEFT + MARK_WIDTH / 2.0 => ("start", 8.0),
-            _ => ("middle", 0.0),
-        };
-        let below = if anchor == "start" { 14.0 } else { -10.0 };
+        // Lines rise: above them on the left there is room, and at the edge below them.
+        let (anchor, shift, below) =
+            if cx < LEFT + MARK_WIDTH { ("start", 8.0, 14.0) } else { ("end", 6.0, -9.0) };
         let _ = write!(
             svg,
             "<text class=\"mark\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{text}</text>",

@@ -68,15 +68,8 @@ pub(super) fn rows(report: &Report) -> Vec<(&'static str, String)> {
             }
         ),
     );
-    if let Some(rate) = report.rate.filter(|_| report.workload == "echo") {
-        let share = report.messages_per_second / rate * 100.0;
-        row(
-            "rate",
-            format!(
-                "{} messages/s due, {share:.1} % of them came back in the window",
-                number(rate)
-            ),
-        );
+    if let Some(rate) = report.rate {
+        row("due", format!("{}/s; latency counts from when each was due", number(rate)));
     }
     if let Some(payload) = report.payload_bytes_per_second {
         row("payload", format!("{}/s", bytes(payload)));

@@ -91,7 +91,7 @@ fn a_closed_loop_has_every_promised_figure() {
     }
     let messages = number(&report["messages"]);
     assert!(messages > 0.0);
-    assert_eq!(number(&report["latency_us"]["count"]), messages);
+    assert_eq!(report["latency_us"]["count"], report["messages"]);
     assert_eq!(report["opening_us"]["count"], 8);
     assert!((number(&report["messages_per_second"]) * 0.3 / messages - 1.0).abs() < 1e-6);
     let names = ["min", "p50", "p90", "p99", "p99_9", "p99_99", "max"];
@@ -127,8 +127,18 @@ fn messages_end_the_window_and_all_threads_count() {
     let report = measure(&echo.url, &[&options[..], &["--warm-up", "0"]].concat());
     let messages = number(&report["messages"]);
     assert!((2000.0..2100.0).contains(&messages), "{messages}");
-    assert_eq!(number(&report["latency_us"]["count"]), messages);
+    assert_eq!(report["latency_us"]["count"], report["messages"]);
     assert_eq!(report["opening_us"]["count"], 5);
+}
+
+#[test]
+fn empty_messages_and_long_ones_come_back_too() {
+    let echo = echo(&[]);
+    for size in ["0", "1", "3000000"] {
+        let report =
+            measure(&echo.url, &["-n", "20", "-c", "2", "--in-flight", "3", "--size", size]);
+        assert!(number(&report["messages"]) >= 20.0, "{report}");
+    }
 }
 
 #[test]
@@ -164,7 +174,7 @@ fn latency_counts_from_when_a_message_was_due() {
 
 #[test]
 fn an_open_loop_that_is_not_kept_up_with_fails() {
-    let server = scripted::websocket(|stream| scripted::read_to_end(stream));
+    let server = scripted::websocket(scripted::read_to_end);
     let options =
         ["-c", "1", "--size", "20", "--rate", "100", "-d", "0.1", "--stall-timeout", "0.3"];
     failed(
@@ -178,10 +188,17 @@ fn an_open_loop_that_is_not_kept_up_with_fails() {
 fn opening_handshakes_are_a_load_of_their_own() {
     let echo = echo(&[]);
     let options = ["--workload", "connect", "-c", "4", "--threads", "2"];
+    assert_eq!(measure(&echo.url, &[&SHORT[..], &options].concat())["deflate"], Value::Null);
+    let echo = crate::process::echo(&["--deflate", "takeover"]);
+    let options = [&options[..], &["--deflate", "takeover"]].concat();
     let report = measure(&echo.url, &[&SHORT[..], &options].concat());
-    let count = number(&report["messages"]);
-    assert!(count > 4.0, "{report}");
-    assert_eq!(number(&report["opening_us"]["count"]), count);
+    assert!(number(&report["messages"]) > 4.0, "{report}");
+    assert_eq!(report["opening_us"]["count"], report["messages"]);
+    let agreed = Value::from("permessage-deflate");
+    assert_eq!(
+        (&report["deflate"]["agreed"], &report["deflate"]["compressed"]),
+        (&agreed, &Value::Null)
+    );
     for name in ["latency_us", "payload_bytes_per_second", "bytes_to_server_per_message"] {
         assert_eq!(report[name], Value::Null, "{name}");
     }
@@ -252,7 +269,7 @@ fn broadcast_server() -> String {
                 async move {
                     while let Ok(Some(message)) = receiver.recv().await {
                         let senders = all.lock().expect("nobody panics").clone();
-                        for mut sender in senders {
+                        for sender in senders {
                             let _ = sender.send(message.clone()).await;
                         }
                     }
@@ -304,7 +321,7 @@ fn a_wrong_byte_is_told_with_its_place() {
     });
     fails(&server.url(), &[], "connection 0: message 7 came back changed: byte 13 is 0x");
     let server = scripted::websocket(|stream| {
-        echo_frames(stream, |_, payload| drop(payload.pop()));
+        echo_frames(stream, |_, payload| payload.truncate(19));
     });
     fails(&server.url(), &[], "it has 19 bytes and had 20; expected binary, 20 bytes: ");
 }
@@ -333,7 +350,7 @@ fn a_server_that_goes_or_is_silent_is_told() {
     let server = scripted::websocket(|stream| drop(scripted::read_frame(stream)));
     fails(&server.url(), &[], "the connection was lost: the server ended it without a close");
     server.join();
-    let server = scripted::websocket(|stream| scripted::read_to_end(stream));
+    let server = scripted::websocket(scripted::read_to_end);
     fails(&server.url(), &["--stall-timeout", "0.2"], "no answer for 0.2 s");
     server.join();
     let server = scripted::websocket(|stream| {

@@ -7,7 +7,7 @@ use longwire_proto::CloseCode;
 use super::{CHECK, Command, Job, Loading, Notice, OPENING_MAX, Origin, Worker};
 use crate::{
     LoadError,
-    client::Stage,
+    client::{Client, Stage},
     latency::histogram,
     plan::{Pace, Workload},
     schedule::{Schedule, Timetable, nanos},
@@ -97,7 +97,7 @@ impl Worker {
                 }
             }
             Job::Closing { deadline } => {
-                let over = |client: &crate::client::Client| matches!(client.stage, Stage::Over);
+                let over = |client: &Client| matches!(client.stage, Stage::Over);
                 if now >= deadline || self.clients.iter().all(over) {
                     self.finish();
                 }
@@ -306,52 +306,57 @@ impl Worker {
         if matches!(self.job, Job::Closing { .. }) {
             return Ok(());
         }
-        let (plan, stall) = (&self.shared.plan, self.stall());
-        let broadcast = &self.shared.broadcast;
-        let is_broadcast = matches!(plan.workload, Workload::Broadcast(_));
-        let sent_to_all = broadcast.sent.load(Ordering::Acquire);
-        for client in &self.clients {
+        self.clients.iter().try_for_each(|client| {
             let connection = client.number;
             match client.stage {
-                Stage::Over => {}
-                Stage::Open(_) if client.closing => {
-                    if now.saturating_sub(client.quiet_since) > stall {
-                        let fault = "the server did not finish the closing handshake".to_owned();
-                        return Err(LoadError::Connection { connection, fault });
+                Stage::Over => Ok(()),
+                Stage::Open(_) => match self.fault_if_stalled(client, now) {
+                    Some(fault) => Err(LoadError::Connection { connection, fault }),
+                    None => Ok(()),
+                },
+                _ => {
+                    let limit = self.shared.plan.timeout;
+                    if now.saturating_sub(client.quiet_since) <= nanos(limit) {
+                        return Ok(());
                     }
-                }
-                Stage::Open(_) => {
-                    let dialogue = &client.dialogue;
-                    let (sent, since) = if is_broadcast {
-                        let sent_at = broadcast.sent_at.load(Ordering::Acquire);
-                        (sent_to_all, client.quiet_since.max(sent_at))
-                    } else {
-                        (dialogue.sent, client.quiet_since)
-                    };
-                    if sent > dialogue.received && now.saturating_sub(since) > stall {
-                        let fault = format!(
-                            "no answer for {} s; expected message {} ({} bytes), nothing came; is it \
-                             a server that sends every message {}?",
-                            plan.stall_timeout.as_secs_f64(),
-                            dialogue.received,
-                            plan.size,
-                            if is_broadcast { "to all connections" } else { "back" }
-                        );
-                        return Err(LoadError::Connection { connection, fault });
-                    }
-                }
-                _ if now.saturating_sub(client.quiet_since) > nanos(plan.timeout) => {
                     let fault = format!(
                         "{} took longer than {} s; --timeout sets the limit",
                         client.doing(),
-                        plan.timeout.as_secs_f64()
+                        limit.as_secs_f64()
                     );
-                    return Err(LoadError::Opening { connection, fault });
+                    Err(LoadError::Opening { connection, fault })
                 }
-                _ => {}
             }
+        })
+    }
+
+    /// What to say of an open connection that owes an answer for too long.
+    fn fault_if_stalled(&self, client: &Client, now: u64) -> Option<String> {
+        let (plan, dialogue) = (&self.shared.plan, &client.dialogue);
+        let is_broadcast = matches!(plan.workload, Workload::Broadcast(_));
+        let (sent, since) = if is_broadcast {
+            let broadcast = &self.shared.broadcast;
+            let sent_at = broadcast.sent_at.load(Ordering::Acquire);
+            (broadcast.sent.load(Ordering::Acquire), client.quiet_since.max(sent_at))
+        } else {
+            (dialogue.sent, client.quiet_since)
+        };
+        if now.saturating_sub(since) <= self.stall() {
+            return None;
         }
-        Ok(())
+        if client.closing {
+            return Some("the server did not finish the closing handshake".to_owned());
+        }
+        (sent > dialogue.received).then(|| {
+            format!(
+                "no answer for {} s; expected message {} ({} bytes), nothing came; is it a server \
+                 that sends every message {}?",
+                plan.stall_timeout.as_secs_f64(),
+                dialogue.received,
+                plan.size,
+                if is_broadcast { "to all connections" } else { "back" }
+            )
+        })
     }
 }
 

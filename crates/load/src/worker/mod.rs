@@ -206,7 +206,9 @@ impl Worker {
         }
         let now = self.shared.now();
         let left = |then: u64| Duration::from_nanos(then.saturating_sub(now));
-        let wait = CHECK.min(left(self.slice.until)).min(left(self.end.max(now)));
+        // Once the window is over nothing is due at its end.
+        let end = if now < self.end { self.end } else { u64::MAX };
+        let wait = CHECK.min(left(self.slice.until)).min(left(end));
         match self.next_due(loading).map(left) {
             Some(due) if due < 2 * MILLISECOND => Duration::ZERO,
             Some(due) => {
