@@ -223,7 +223,7 @@ fn no_tls(error: &io::Error) -> String {
     let cure = if error.kind() == io::ErrorKind::UnexpectedEof {
         "; the server ended the connection, does it speak TLS on this port?"
     } else if text.contains("UnknownIssuer") {
-        "; trust its certificate authority, as by --ca FILE"
+        "; trust its certificate authority, as by Plan::ca"
     } else if text.contains("InvalidContentType") || text.contains("corrupt message") {
         "; does the server speak TLS on this port at all?"
     } else {

@@ -71,7 +71,9 @@ impl Crew {
         };
         let threads = (0..shared.plan.threads).map(start).collect::<std::io::Result<Vec<_>>>();
         let threads = threads.map_err(|error| {
-            LoadError::Machine(format!("no threads to work with: {error}; use fewer --threads"))
+            LoadError::Machine(format!(
+                "no threads to work with: {error}; use fewer, by Plan::threads"
+            ))
         })?;
         Ok(Self { threads, notices, stop, openings: histogram() })
     }

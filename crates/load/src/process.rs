@@ -71,7 +71,7 @@ impl Process {
             let mut next = || fields.next().and_then(Result::ok);
             let (Some(ran), Some(waited)) = (next(), next()) else {
                 return Err(LoadError::Machine(
-                    "this kernel tells no CPU times (CONFIG_SCHED_INFO); measure without --pid"
+                    "this kernel tells no CPU times (CONFIG_SCHED_INFO); measure without Plan::pid"
                         .to_owned(),
                 ));
             };
@@ -121,7 +121,7 @@ impl Process {
 
     fn elsewhere(self) -> LoadError {
         LoadError::Machine(format!(
-            "process {} cannot be measured: only Linux tells what is needed; leave out --pid",
+            "process {} cannot be measured: only Linux tells what is needed; leave out Plan::pid",
             self.pid
         ))
     }
@@ -147,7 +147,7 @@ pub(crate) fn pin(cpu: usize) -> Result<(), LoadError> {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn pin(_: usize) -> Result<(), LoadError> {
-    Err(LoadError::Machine("a core can be chosen on Linux only; leave out --cpu".to_owned()))
+    Err(LoadError::Machine("a core can be chosen on Linux only; leave out Plan::cpu".to_owned()))
 }
 
 /// Fails if fewer than `needed` files may be open.

@@ -89,6 +89,8 @@ struct Window {
     series: Series,
     edges: Vec<Reading>,
     length: Duration,
+    /// The server's resident memory at its end.
+    rss_after: Option<u64>,
 }
 
 impl Run<'_> {
@@ -178,12 +180,14 @@ impl Run<'_> {
         let mut clock = ServerClock { server: shared.server, last: None };
         self.stage(Stage::WarmUp);
         let stopping = self.crew.stop.clone();
-        let mut edges = Vec::new();
+        let (mut edges, mut rss_after) = (Vec::new(), None);
         let Self { crew, watch, stage, since, .. } = self;
         crew.carry_out(Command::Load(schedule), |news| {
             match news {
                 News::Slice(slice) => series.add(&slice),
                 News::Edge(reading) => {
+                    // The last reading is the one that counts: that at the end.
+                    rss_after = shared.server.map(Process::resident).transpose()?;
                     edges.push(reading);
                     (*stage, *since) = (Stage::Measuring, reading.at);
                 }
@@ -210,7 +214,7 @@ impl Run<'_> {
             Ok(())
         })?;
         let length = Duration::from_nanos(shared.end().saturating_sub(from));
-        Ok(Window { series, edges, length })
+        Ok(Window { series, edges, length, rss_after })
     }
 
     /// Has the connections from this number on echo their messages, which are measured or not.
@@ -239,7 +243,9 @@ impl Run<'_> {
             Ok(())
         })?;
         let after = shared.read()?;
-        Ok(Window { series, edges: vec![before, after], length: after.at - before.at })
+        let rss_after = shared.server.map(Process::resident).transpose()?;
+        let length = after.at - before.at;
+        Ok(Window { series, edges: vec![before, after], length, rss_after })
     }
 
     fn rest_and_read(&mut self, server: Process) -> Result<(Cpu, u64), LoadError> {
@@ -272,7 +278,7 @@ impl Run<'_> {
 
     fn server(&self, window: &Window, rss_settled: Option<u64>) -> Option<Server> {
         let [first, last] = window.edges[..] else { return None };
-        let ((before, _), (after, rss_after)) = (first.server?, last.server?);
+        let (before, after) = (first.server?, last.server?);
         let cpu = after.running.saturating_sub(before.running);
         let (busy, waited) = after.shares_since(&before, last.at - first.at);
         Some(Server {
@@ -280,7 +286,7 @@ impl Run<'_> {
             busy,
             waited,
             rss_before: self.rss_start?,
-            rss_after,
+            rss_after: window.rss_after?,
             rss_settled,
         })
     }
@@ -292,7 +298,7 @@ impl Run<'_> {
         memory: Option<Memory>,
     ) -> Result<Report, LoadError> {
         let plan = &self.shared.plan;
-        let Window { series, edges, length } = window;
+        let Window { series, edges, length, .. } = window;
         let (timeline, counts, latencies) = series.points(length.as_secs_f64());
         if counts.messages == 0 {
             if self.crew.stop.is_stopped() {

@@ -49,12 +49,12 @@ pub(crate) struct Broadcast {
     pub(crate) over: AtomicBool,
 }
 
-/// CPU times and memory at one moment.
+/// CPU times at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) at: Instant,
     /// Of the server, if its process is known.
-    pub(crate) server: Option<(Cpu, u64)>,
+    pub(crate) server: Option<Cpu>,
     /// Of this process, where the system tells.
     pub(crate) load: Option<Cpu>,
 }
@@ -100,10 +100,8 @@ impl Shared {
     }
 
     pub(crate) fn read(&self) -> Result<Reading, LoadError> {
-        let server = match self.server {
-            Some(server) => Some((server.cpu()?, server.resident()?)),
-            None => None,
-        };
-        Ok(Reading { at: Instant::now(), server, load: Process::this().cpu().ok() })
+        let at = Instant::now();
+        let server = self.server.map(Process::cpu).transpose()?;
+        Ok(Reading { at, server, load: Process::this().cpu().ok() })
     }
 }

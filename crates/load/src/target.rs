@@ -155,7 +155,7 @@ fn native_roots() -> Result<RootCertStore, LoadError> {
     if roots.is_empty() {
         return Err(LoadError::Machine(
             "the system has no usable store of certificate authorities; install the package \
-             ca-certificates, or give a PEM file by --ca"
+             ca-certificates, or give a PEM file by Plan::ca"
                 .to_owned(),
         ));
     }

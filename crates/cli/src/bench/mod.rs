@@ -78,8 +78,22 @@ fn stop_on_signal(stop: Stop) -> Result<(), Failure> {
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         match error {
-            LoadError::Plan(_) => Self::usage(error),
-            error => Self::new(error),
+            LoadError::Plan(_) => Self::usage(in_options(&error)),
+            error => Self::new(in_options(&error)),
         }
     }
+}
+
+/// The engine's cures name its settings. Here these are options.
+fn in_options(error: &LoadError) -> String {
+    let options = [
+        ("Plan::ca", "--ca FILE"),
+        ("Plan::cpu", "--cpu"),
+        ("Plan::pid", "--pid"),
+        ("Plan::threads", "--threads"),
+        ("Plan::timeout", "--timeout"),
+        ("Pace::Rate", "--rate"),
+    ];
+    let text = error.to_string();
+    options.iter().fold(text, |text, (setting, option)| text.replace(setting, option))
 }

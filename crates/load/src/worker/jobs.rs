@@ -158,7 +158,7 @@ impl Worker {
         if now > self.end.saturating_add(self.stall()) {
             return Err(LoadError::Unmeasured(format!(
                 "the server is behind: {} s after the end of the window {} messages had not come \
-                 back; use a lower --rate, or fewer in flight",
+                 back; use a lower Pace::Rate, or fewer in flight",
                 self.shared.plan.stall_timeout.as_secs_f64(),
                 self.owed
             )));
@@ -320,7 +320,7 @@ impl Worker {
                         return Ok(());
                     }
                     let fault = format!(
-                        "{} took longer than {} s; --timeout sets the limit",
+                        "{} took longer than {} s; Plan::timeout sets the limit",
                         client.doing(),
                         limit.as_secs_f64()
                     );
