@@ -1,8 +1,7 @@
-//! What contestants and load generator share: command lines, the first line, TLS, the accept loop, the clients'
-//! measurement, masking, the accept key, and what is broadcast.
+//! What contestants share: command lines, the first line, TLS, the accept loop, the clients' measurement,
+//! masking, and the accept key.
 
 pub mod batch;
-pub mod broadcast;
 pub mod client;
 pub mod listen;
 pub mod schedstat;
