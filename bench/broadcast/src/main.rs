@@ -1,80 +1,93 @@
-//! `bench-broadcast`: sends the next message to every connection whenever one asks for it, on longwire and
-//! one thread.
-
-mod program;
+//! `bench-broadcast`: sends every message to every connection, on longwire and one thread.
+//!
+//! A list of senders, and `try_send` to each. `--way prepared` makes one `Prepared` of a message, as the
+//! library's documentation has it for many receivers; `--way each` gives each a message of its own.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use bench_common::Listen;
-use bench_common::broadcast::{NEXT, READY};
-use clap::Parser;
-use longwire::{Acceptor, Config, Sender, Server, WebSocket};
+use clap::{Parser, ValueEnum};
+use longwire::tls::ServerTls;
+use longwire::{Acceptor, Config, Message, Prepared, Sendable, Sender, Server, WebSocket};
 use tokio::net::TcpListener;
 
-use crate::program::{Program, Way};
-
-/// Send the same JSON messages to every WebSocket connection; a connection that sends `next` asks for
-/// the next
+/// Send every WebSocket message to all connections, the sender too, with longwire on one thread
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]
     listen: Listen,
-    /// How the messages are sent
+    /// How a message goes to all
     #[arg(long, value_enum, default_value_t)]
     way: Way,
-    /// Let compressed messages refer to those before them, where a receiver's own are compressed
-    #[arg(long)]
-    takeover: bool,
-    /// Bytes a message, before it is compressed
-    #[arg(long, value_name = "BYTES", default_value_t = 1024)]
-    size: usize,
+    /// Compression to agree to
+    #[arg(long, value_enum, default_value_t)]
+    deflate: bench_common::Deflate,
 }
 
-/// What the connections share.
-struct Hall {
-    receivers: Vec<Sender>,
-    program: Program,
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Way {
+    /// Encoded once, and compressed once
+    #[default]
+    Prepared,
+    /// Encoded, and compressed, for each
+    Each,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let mut config = Config::default();
-    config.deflate = args.way.deflate(args.takeover);
-    let program = Program::new(args.way, args.size)?;
-    let hall = Arc::new(Mutex::new(Hall { receivers: Vec::new(), program }));
-    let listener = TcpListener::from_std(args.listen.bind()?)?;
-    Server::from(listener)
-        .acceptor(Acceptor::new().config(config))
+    let tls = args.listen.tls()?;
+    let mut server = Server::from(TcpListener::from_std(args.listen.bind()?)?);
+    if let Some(tls) = tls {
+        server = server.tls(ServerTls::from_config(tls));
+    }
+    let hall = Hall { way: args.way, senders: Arc::default() };
+    server
+        .acceptor(Acceptor::new().config(config(args.deflate)))
         .serve(move |socket| attend(socket, hall.clone()))
         .await?;
     Ok(())
 }
 
-/// One connection: a receiver of all broadcasts, and perhaps the one that asks for them.
-async fn attend(socket: WebSocket, hall: Arc<Mutex<Hall>>) {
+fn config(deflate: bench_common::Deflate) -> Config {
+    let mut config = Config::default();
+    config.deflate = match deflate {
+        bench_common::Deflate::Off => None,
+        bench_common::Deflate::NoTakeover => Some(longwire::Deflate::no_context_takeover()),
+        bench_common::Deflate::Takeover => Some(longwire::Deflate::context_takeover()),
+    };
+    config
+}
+
+/// One connection, whose messages go to all.
+async fn attend(socket: WebSocket, hall: Hall) {
     let (sender, mut receiver) = socket.split();
-    lock(&hall).receivers.push(sender.clone());
-    if sender.send(READY).await.is_err() {
-        return;
-    }
+    hall.senders().push(sender);
     while let Ok(Some(message)) = receiver.recv().await {
-        if message.as_text() == Some(NEXT) {
-            lock(&hall).broadcast();
-        }
+        hall.broadcast(message);
     }
 }
 
-/// Only one thread runs, so nobody waits here.
-fn lock(hall: &Mutex<Hall>) -> MutexGuard<'_, Hall> {
-    hall.lock().unwrap_or_else(PoisonError::into_inner)
+/// What the connections share.
+#[derive(Clone)]
+struct Hall {
+    way: Way,
+    senders: Arc<Mutex<Vec<Sender>>>,
 }
 
 impl Hall {
-    fn broadcast(&mut self) {
-        let message = self.program.next();
+    fn broadcast(&self, message: Message) {
+        let message: Sendable = match self.way {
+            Way::Prepared => Prepared::new(message).into(),
+            Way::Each => message.into(),
+        };
         // A receiver that has gone, or that does not read, misses the rest.
-        self.receivers.retain(|receiver| receiver.try_send(message.clone()).is_ok());
+        self.senders().retain(|sender| sender.try_send(message.clone()).is_ok());
+    }
+
+    /// Only one thread runs, so nobody waits here.
+    fn senders(&self) -> MutexGuard<'_, Vec<Sender>> {
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

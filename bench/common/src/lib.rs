@@ -1,36 +1,18 @@
-//! What contestants and load generator share: the command line, the first line, masking, the accept key,
-//! random numbers and JSON.
+//! What contestants share: command lines, the first line, TLS, the accept loop, the clients' measurement,
+//! masking, and the accept key.
 
-pub mod broadcast;
-pub mod json;
-pub mod random;
-
-use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener};
+pub mod batch;
+pub mod client;
+pub mod listen;
+pub mod schedstat;
+pub mod serve;
+pub mod tls;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-/// The command line that every contestant has: `--listen ADDR`, as `longwire echo` has it.
-#[derive(Debug, clap::Args)]
-pub struct Listen {
-    /// Address to listen on; port 0 lets the system choose one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
-    pub listen: SocketAddr,
-}
-
-impl Listen {
-    /// Binds a non-blocking listener and prints `listening on ws://ADDR` as the first line.
-    pub fn bind(&self) -> io::Result<TcpListener> {
-        let listener = TcpListener::bind(self.listen)?;
-        listener.set_nonblocking(true)?;
-        let mut stdout = io::stdout().lock();
-        writeln!(stdout, "listening on ws://{}", listener.local_addr()?)?;
-        stdout.flush()?;
-        Ok(listener)
-    }
-}
+pub use listen::{Deflate, Listen, Loop};
 
 /// The `Sec-WebSocket-Accept` value for a `Sec-WebSocket-Key` (RFC 6455 section 4.2.2).
 pub fn accept_key(key: &[u8]) -> String {

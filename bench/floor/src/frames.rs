@@ -1,4 +1,4 @@
-//! Echo of whole client frames in place (RFC 6455 section 5.2): the reply is built in the bytes it came in.
+//! Replies to whole client frames, in place (RFC 6455 section 5.2): each is built in the bytes it came in.
 
 use anyhow::{Result, bail, ensure};
 use bench_common::apply_mask;
@@ -18,8 +18,19 @@ pub(crate) struct Pass {
     pub(crate) consumed: usize,
     /// Size of the unfinished frame behind them, as far as it is known.
     pub(crate) unfinished: usize,
+    /// The frames are control frames, if they were to be alike.
+    pub(crate) control: bool,
     /// A Close was among the frames and its answer among the replies.
     pub(crate) closed: bool,
+}
+
+/// Which frames one pass may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// All that are whole.
+    All,
+    /// Data frames alone, or one control frame.
+    Alike,
 }
 
 struct Header {
@@ -28,11 +39,12 @@ struct Header {
     payload: usize,
 }
 
-/// Turns every whole frame at the start of `buffer` into its reply.
+/// Turns whole frames at the start of `buffer` into their replies.
 ///
 /// A server's header is four bytes shorter than the client's, so replies never overtake what is unread.
-pub(crate) fn echo_in_place(buffer: &mut [u8]) -> Result<Pass> {
-    let mut pass = Pass { start: 0, end: 0, consumed: 0, unfinished: 0, closed: false };
+pub(crate) fn answer_in_place(buffer: &mut [u8], take: Take) -> Result<Pass> {
+    let mut pass =
+        Pass { start: 0, end: 0, consumed: 0, unfinished: 0, control: false, closed: false };
     while !pass.closed
         && let Some(header) = parse(&buffer[pass.consumed..])?
     {
@@ -42,8 +54,15 @@ pub(crate) fn echo_in_place(buffer: &mut [u8]) -> Result<Pass> {
             pass.unfinished = header.size + header.payload;
             break;
         }
-        pass.consumed = upto;
         let opcode = header.first & 0x0f;
+        if take == Take::Alike {
+            let control = opcode >= CLOSE;
+            if pass.consumed > 0 && (control || pass.control) {
+                break;
+            }
+            pass.control = control;
+        }
+        pass.consumed = upto;
         if opcode == PONG {
             continue;
         }
@@ -160,7 +179,7 @@ mod tests {
         }
         let whole = buffer.len();
         buffer.extend(&client_frame(0x82, &[9; 300])[..100]);
-        let pass = echo_in_place(&mut buffer).expect("valid frames");
+        let pass = answer_in_place(&mut buffer, Take::All).expect("valid frames");
         assert_eq!(buffer[pass.start..pass.end], expected);
         assert_eq!((pass.consumed, pass.unfinished, pass.closed), (whole, 308, false));
     }
@@ -171,7 +190,7 @@ mod tests {
         buffer.extend(client_frame(0x89, b"ping"));
         buffer.extend(client_frame(0x88, &[3, 232]));
         buffer.extend(client_frame(0x82, b"too late"));
-        let pass = echo_in_place(&mut buffer).expect("valid frames");
+        let pass = answer_in_place(&mut buffer, Take::All).expect("valid frames");
         let mut expected = server_frame(0x8a, b"ping");
         expected.extend(server_frame(0x88, &[3, 232]));
         assert_eq!(buffer[pass.start..pass.end], expected);
@@ -185,7 +204,35 @@ mod tests {
             vec![0xc2, 0x81, 0, 0, 0, 0, 0],
             vec![0x82, 0xff, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0, 0],
         ] {
-            assert!(echo_in_place(&mut bytes).is_err(), "{bytes:?}");
+            assert!(answer_in_place(&mut bytes, Take::All).is_err(), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn frames_that_are_to_be_alike_are_data_or_one_control_frame() {
+        let mut buffer = client_frame(0x82, b"one");
+        buffer.extend(client_frame(0x82, b"two"));
+        buffer.extend(client_frame(0x89, b"ping"));
+        buffer.extend(client_frame(0x88, &[3, 232]));
+        let mut done = 0;
+        let mut seen = Vec::new();
+        loop {
+            let rest = &mut buffer[done..];
+            let pass = answer_in_place(rest, Take::Alike).expect("valid frames");
+            if pass.consumed == 0 {
+                break;
+            }
+            seen.push((rest[pass.start..pass.end].to_vec(), pass.control, pass.closed));
+            done += pass.consumed;
+        }
+        let data = [server_frame(0x82, b"one"), server_frame(0x82, b"two")].concat();
+        assert_eq!(
+            seen,
+            [
+                (data, false, false),
+                (server_frame(0x8a, b"ping"), true, false),
+                (server_frame(0x88, &[3, 232]), true, true),
+            ]
+        );
     }
 }

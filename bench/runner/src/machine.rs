@@ -7,13 +7,12 @@ use std::process::Command;
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
-use bench_load::process::as_f64;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::versions;
 
-/// Machine and versions of a run.
-#[derive(Clone, Debug, Serialize)]
+/// Machine and versions of a sitting.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) taken: String,
     pub(crate) processor: String,
@@ -24,7 +23,7 @@ pub(crate) struct Machine {
     pub(crate) longwire: String,
     pub(crate) libraries: BTreeMap<String, String>,
     pub(crate) command: String,
-    /// Share of the two cores' time that the host of a virtual machine kept during the run.
+    /// Share of the two cores' time that the host of a virtual machine kept meanwhile.
     pub(crate) stolen: f64,
 }
 
@@ -56,14 +55,16 @@ impl Ticks {
         Ok(ticks)
     }
 
-    fn stolen_share_since(self, earlier: Self) -> f64 {
-        as_f64(self.stolen.saturating_sub(earlier.stolen))
-            / as_f64(self.all.saturating_sub(earlier.all).max(1))
+    pub(crate) fn stolen_share_since(self, earlier: Self) -> f64 {
+        let share = |ticks: u64| f64::from(u32::try_from(ticks).unwrap_or(u32::MAX));
+        share(self.stolen.saturating_sub(earlier.stolen))
+            / share(self.all.saturating_sub(earlier.all).max(1))
     }
 }
 
 impl Machine {
-    pub(crate) fn describe(bench: &Path, before: Ticks, after: Ticks) -> Result<Self> {
+    /// What is known before anything is measured.
+    pub(crate) fn describe(bench: &Path) -> Result<Self> {
         let uname = rustix::system::uname();
         let memory = rustix::system::sysinfo();
         let quoted = |word: String| if word.contains(' ') { format!("'{word}'") } else { word };
@@ -86,9 +87,9 @@ impl Machine {
                 "cargo run --release --manifest-path bench/Cargo.toml -p bench-runner -- {}",
                 arguments.join(" ")
             )
-            .trim_end_matches([' ', '-'])
+            .trim_end_matches(" -- ")
             .to_owned(),
-            stolen: after.stolen_share_since(before),
+            stolen: 0.0,
         })
     }
 }
@@ -113,4 +114,41 @@ fn output(program: &str, arguments: &[&str]) -> Result<String> {
         .with_context(|| format!("{program} cannot be started"))?;
     anyhow::ensure!(output.status.success(), "{program} failed");
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::results::Sitting;
+
+    /// A sitting on a machine that does not exist.
+    pub(crate) fn sitting() -> Sitting {
+        Sitting {
+            machine: Machine {
+                taken: "2026-01-02 03:04 UTC".to_owned(),
+                processor: "A processor".to_owned(),
+                cores: 2,
+                memory_gib: 8,
+                kernel: "Linux 6.18 x86_64".to_owned(),
+                rustc: "rustc 1.95.0".to_owned(),
+                longwire: "abc".to_owned(),
+                libraries: BTreeMap::from([("tokio".to_owned(), "1.54.1".to_owned())]),
+                command: "cargo run".to_owned(),
+                stolen: 0.01,
+            },
+            server_cpu: 0,
+            load_cpu: 1,
+            left_out: Vec::new(),
+            failed: Vec::new(),
+            kernels: None,
+        }
+    }
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "small whole numbers are exact")]
+    fn what_the_host_kept_is_a_share_of_all_ticks() {
+        let (before, after) = (Ticks { all: 100, stolen: 5 }, Ticks { all: 300, stolen: 55 });
+        assert_eq!(after.stolen_share_since(before), 0.25);
+        assert_eq!(before.stolen_share_since(before), 0.0);
+    }
 }

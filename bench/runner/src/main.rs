@@ -1,172 +1,154 @@
-//! `bench-runner`: builds the contestants, measures them in turn, writes medians and ratios.
+//! `bench-runner`: builds the contestants, measures them in turn, writes medians, ratios and plots.
 
+mod args;
 mod contestants;
-mod entries;
-mod external;
+mod kernels;
 mod machine;
-mod markdown;
 mod measure;
-mod summary;
-mod tables;
+mod plan;
+mod report;
+mod results;
+mod session;
+mod targets;
 mod versions;
-mod workloads;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
-use bench_load::opening::raise_open_files;
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use serde::Serialize;
 
-use crate::contestants::Contestant;
-use crate::machine::{Machine, Ticks};
-use crate::measure::{Server, Setting};
-use crate::summary::{Run, Table};
-use crate::workloads::Workload;
-
-/// Measure WebSocket servers side by side: build, pin, interleave, report medians and ratios
-#[derive(Parser)]
-struct Args {
-    /// A short look: 2 rounds of half a second, 1,000 idle connections
-    #[arg(long)]
-    quick: bool,
-    /// Rounds; each measures every contestant once under every workload [default: 5]
-    #[arg(long)]
-    rounds: Option<usize>,
-    /// Seconds a measurement; a quarter more is spent to warm up [default: 2]
-    #[arg(long)]
-    seconds: Option<f64>,
-    /// Only this contestant (repeatable)
-    #[arg(long, value_name = "NAME")]
-    only: Vec<String>,
-    /// Only workloads whose name starts so, such as `64 x 32 B` (repeatable)
-    #[arg(long, value_name = "NAME")]
-    workload: Vec<String>,
-    /// Core of the server
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    server_cpu: usize,
-    /// Core of the load generator
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    load_cpu: usize,
-    /// Use this `longwire` program instead of building one
-    #[arg(long, value_name = "FILE")]
-    longwire: Option<PathBuf>,
-    /// Keep the result as bench/results/kept/NAME.{md,json} instead of bench/results/latest.*
-    #[arg(long, value_name = "NAME")]
-    keep: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Results<'a> {
-    machine: &'a Machine,
-    setting: Setting,
-    rounds: usize,
-    tables: &'a [Table],
-    runs: &'a [Run],
-    failures: &'a [String],
-}
+use crate::args::Args;
+use crate::contestants::certificate::Certificate;
+use crate::contestants::{Contestant, build_program};
+use crate::machine::Machine;
+use crate::measure::raise_open_files;
+use crate::plan::entries::{ENTRIES, Entry};
+use crate::plan::workloads::Part;
+use crate::plan::{KERNELS, Plan};
+use crate::report::{publish, readme};
+use crate::results::{Missing, Results, Sitting, store};
+use crate::session::Session;
 
 fn main() -> Result<()> {
     let args = Args::parse();
     let bench = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in bench/");
-    let rounds = args.rounds.unwrap_or(if args.quick { 2 } else { 5 });
-    let seconds = args.seconds.unwrap_or(if args.quick { 0.5 } else { 2.0 });
-    let setting = Setting { server_cpu: args.server_cpu, load_cpu: args.load_cpu, seconds };
-    let workloads = chosen(&args);
-    ensure!(rounds > 0, "at least one round is needed");
-    ensure!(!workloads.is_empty(), "no workload has such a name");
-    // The servers inherit it. Each needs one file a connection.
+    if args.is_readme_alone() {
+        return readme::write(bench);
+    }
+    let file = file(bench, args.keep.as_deref());
+    let results = if args.merge.is_empty() {
+        let Some(results) = measure(&args, bench, &file)? else { return Ok(()) };
+        results
+    } else {
+        let all: Result<Vec<_>> = args.merge.iter().map(|file| store::read(file)).collect();
+        store::merge(all?)
+    };
+    fs::create_dir_all(file.parent().context("the file has a folder")?)?;
+    store::write(&file, &results, &report::summary(&results))?;
+    let text = report::render(&results, &[])?;
+    fs::write(file.with_extension("md"), &text)?;
+    print!("{text}");
+    eprintln!("written: {} and the .md beside it", file.display());
+    let failed = results.failed().count();
+    if args.publish {
+        publish::write(&bench.join("results"), &results)?;
+    }
+    if args.readme {
+        readme::write(bench)?;
+    }
+    ensure!(failed == 0, "{failed} measurements failed; the report names them");
+    Ok(())
+}
+
+/// Measures what the command line asks for; `None` where it asks for the list alone.
+fn measure(args: &Args, bench: &Path, file: &Path) -> Result<Option<Results>> {
+    let plan = args.plan();
+    ensure!(args.rounds != Some(0), "--rounds is at least 1");
+    ensure!(args.seconds.is_none_or(|seconds| seconds > 0.0), "--seconds is more than 0");
+    ensure!(
+        !plan.workloads.is_empty() || plan.kernels,
+        "no workload has such a name; --list has those there are"
+    );
+    let entries = contestants::chosen(&plan, &args.only)?;
+    ensure!(
+        !entries.is_empty() || plan.workloads.is_empty(),
+        "none of these contestants takes part in these workloads; --list has who does"
+    );
+    eprint!("{}", plan.announce(&entries, args.list));
+    if args.list {
+        return Ok(None);
+    }
+    // Children inherit it. A server needs one file a connection, the load generator as well.
     raise_open_files(10_100)?;
+    fs::create_dir_all(file.parent().context("the file has a folder")?)?;
 
-    let load = contestants::build_package(&bench.join("Cargo.toml"), "bench-load")?;
-    let parts: Vec<_> = workloads.iter().map(|workload| workload.part()).collect();
-    let mut contestants = contestants::build(bench, &args.only, &parts, args.longwire.as_deref())?;
-    contestants.retain(|contestant| match Server::start(contestant, setting.server_cpu) {
-        Ok(_) => true,
-        Err(error) => {
-            eprintln!("{}: skipped, {error:#}", contestant.entry.name);
-            false
-        }
-    });
-    ensure!(!contestants.is_empty(), "no contestant is left that takes part in these workloads");
-
-    let cores = [setting.server_cpu, setting.load_cpu];
-    let before = Ticks::read(cores)?;
-    let (runs, failures) = measure_all(&contestants, &workloads, rounds, &load, setting);
-    let machine = Machine::describe(bench, before, Ticks::read(cores)?)?;
-    let tables = summary::summarise(&runs);
-    let report = markdown::render(&machine, setting, rounds, &tables, &failures)?;
-    let results = Results {
-        machine: &machine,
-        setting,
-        rounds,
-        tables: &tables,
-        runs: &runs,
-        failures: &failures,
+    let mut results =
+        if args.resume && file.exists() { store::read(file)? } else { Results::default() };
+    let load = build_program(&bench.join("../Cargo.toml"), "longwire-cli", "longwire")?;
+    let longwire = args.longwire.clone().unwrap_or_else(|| load.clone());
+    let (contestants, floor, left_out) = build(&plan, bench, entries, &longwire)?;
+    let mut sitting = Sitting {
+        machine: Machine::describe(bench)?,
+        server_cpu: args.server_cpu,
+        load_cpu: args.load_cpu,
+        left_out,
+        failed: Vec::new(),
+        kernels: None,
     };
-    write(&bench.join("results"), args.keep.as_deref(), &report, &results)?;
-    print!("{report}");
-    ensure!(failures.is_empty(), "{} measurements failed", failures.len());
-    Ok(())
-}
-
-fn chosen(args: &Args) -> Vec<Workload> {
-    let mut workloads = workloads::all(args.quick);
-    if !args.workload.is_empty() {
-        workloads.retain(|workload| {
-            args.workload.iter().any(|start| workload.name().starts_with(start.as_str()))
-        });
+    if plan.kernels && !(args.resume && results.kernels().is_some()) {
+        measure_kernels(bench, args.server_cpu, &mut sitting);
     }
-    workloads
-}
-
-/// A B C A B C: what drifts on the machine touches every contestant alike.
-///
-/// A measurement that fails is told in the report; the others go on.
-fn measure_all(
-    contestants: &[Contestant],
-    workloads: &[Workload],
-    rounds: usize,
-    load: &Path,
-    setting: Setting,
-) -> (Vec<Run>, Vec<String>) {
-    let mut runs = Vec::new();
-    let mut failures = Vec::new();
-    for round in 1..=rounds {
-        for &workload in workloads.iter().filter(|workload| workload.is_in_round(round)) {
-            for contestant in contestants {
-                if !contestant.takes_part_in(workload.part()) {
-                    continue;
-                }
-                let entry = &contestant.entry;
-                let name = entry.name;
-                eprintln!("round {round}/{rounds}: {}, {name}", workload.name());
-                let report = Server::start(contestant, setting.server_cpu)
-                    .and_then(|server| server.measure(load, workload, entry.load, setting));
-                match report {
-                    Ok(report) => runs.push(Run { round, contestant: name, workload, report }),
-                    Err(error) => {
-                        let failure =
-                            format!("round {round}, {}, {name}: {error:#}", workload.name());
-                        eprintln!("failed: {failure}");
-                        failures.push(failure);
-                    }
-                }
-            }
-        }
-    }
-    (runs, failures)
-}
-
-fn write(folder: &Path, keep: Option<&str>, report: &str, results: &Results<'_>) -> Result<()> {
-    let (folder, name) = match keep {
-        Some(name) => (folder.join("kept"), name),
-        None => (folder.to_owned(), "latest"),
+    let session = Session {
+        plan: &plan,
+        contestants,
+        floor,
+        load,
+        certificate: Certificate::new()?,
+        server_cpu: args.server_cpu,
+        load_cpu: args.load_cpu,
+        file,
     };
-    fs::create_dir_all(&folder)?;
-    fs::write(folder.join(format!("{name}.md")), report)?;
-    fs::write(folder.join(format!("{name}.json")), serde_json::to_string_pretty(results)? + "\n")?;
-    eprintln!("written: {name}.md and {name}.json in {}", folder.display());
-    Ok(())
+    session.run(&mut results, sitting)?;
+    Ok(Some(results))
+}
+
+fn measure_kernels(bench: &Path, core: usize, sitting: &mut Sitting) {
+    let why = match kernels::measure(bench, core) {
+        Ok(measured) => {
+            sitting.kernels = Some(measured);
+            return;
+        }
+        Err(error) => format!("{error:#}"),
+    };
+    eprintln!("kernels: NOT MEASURED, {why}");
+    sitting.left_out.push(Missing { what: KERNELS.to_owned(), why });
+}
+
+/// The contestants, the server of the client role if that is measured, and what is not there.
+fn build(
+    plan: &Plan,
+    bench: &Path,
+    mut entries: Vec<Entry>,
+    longwire: &Path,
+) -> Result<(Vec<Contestant>, Option<Contestant>, Vec<Missing>)> {
+    let is_floor = |name: &str| name == "floor";
+    let takes_part = entries.iter().any(|entry| is_floor(entry.name));
+    let is_server = plan.workloads.iter().any(|workload| workload.part == Part::Client);
+    if is_server && !takes_part {
+        entries.extend(ENTRIES.iter().find(|entry| is_floor(entry.name)).copied());
+    }
+    let (mut contestants, left_out) = contestants::build(bench, entries, longwire)?;
+    let floor = contestants.iter().find(|contestant| is_floor(contestant.name())).cloned();
+    contestants.retain(|contestant| takes_part || !is_floor(contestant.name()));
+    Ok((contestants, floor, left_out))
+}
+
+/// Where results are written.
+fn file(bench: &Path, keep: Option<&str>) -> PathBuf {
+    let folder = bench.join("results");
+    match keep {
+        Some(name) => folder.join("kept").join(format!("{name}.json")),
+        None => folder.join("latest.json"),
+    }
 }

@@ -5,7 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand, ValueEnum};
 use longwire::{Config, Deflate, Limits, Subprotocol, proto::handshake::InvalidSubprotocol};
 
-/// WebSocket echo server and client (RFC 6455).
+use crate::{bench::BenchArgs, opening::OpeningArgs};
+
+/// WebSocket echo server, client and load generator (RFC 6455).
 #[derive(Debug, Parser)]
 #[command(name = "longwire", version, after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -20,6 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   longwire echo
   longwire connect ws://127.0.0.1:9001
+  longwire bench ws://127.0.0.1:9001
 
 Exit codes: 0 closed cleanly, 1 failed (stderr says why), 2 wrong usage.";
 
@@ -29,6 +32,8 @@ pub(crate) enum Command {
     Echo(EchoArgs),
     /// Connect, send the lines of stdin, and print what arrives
     Connect(Box<ConnectArgs>),
+    /// Put load on a server, verify what comes back, and measure
+    Bench(Box<BenchArgs>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -93,36 +98,17 @@ pub(crate) struct ConnectArgs {
     /// Send a ping every so many seconds and show its round trip
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) ping: Option<Duration>,
-    /// Header field to add to the request, as 'Name: value'; may be repeated
-    #[arg(long = "header", short = 'H', value_name = "FIELD")]
-    pub(crate) headers: Vec<String>,
-    /// Subprotocol to offer, the preferred one first; may be repeated
-    #[arg(long = "subprotocol", value_name = "NAME", value_parser = subprotocol)]
-    pub(crate) subprotocols: Vec<Subprotocol>,
-    /// Origin to send, as a browser on that site would
-    #[arg(long, value_name = "ORIGIN", value_parser = origin_sent)]
-    pub(crate) origin: Option<String>,
-    /// Name and password to send as Basic authentication
-    #[arg(long, value_name = "NAME:PASSWORD", conflicts_with = "bearer")]
-    pub(crate) user: Option<String>,
-    /// Token to send as Bearer authentication
-    #[arg(long, value_name = "TOKEN")]
-    pub(crate) bearer: Option<String>,
+    #[command(flatten)]
+    pub(crate) opening: OpeningArgs,
     /// Proxy to go through: http, https, socks5 or socks5h [default: from the environment]
     #[arg(long, value_name = "URL", conflicts_with = "no_proxy")]
     pub(crate) proxy: Option<String>,
     /// Use no proxy, whatever the environment says
     #[arg(long)]
     pub(crate) no_proxy: bool,
-    /// PEM file with the certificate authorities to trust [default: the system's]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca: Option<PathBuf>,
     /// Redirects to follow at most
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) redirects: u8,
-    /// Seconds for connecting, and again for the opening handshake
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    pub(crate) timeout: Duration,
     /// Compression (permessage-deflate) to offer; takeover lets messages refer to those before
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub(crate) deflate: DeflateMode,
@@ -160,20 +146,27 @@ pub(crate) enum DeflateMode {
     Takeover,
 }
 
+impl DeflateMode {
+    /// Compression by this mode, with every other default.
+    pub(crate) fn settings(self) -> Option<Deflate> {
+        match self {
+            Self::Off => None,
+            Self::NoTakeover => Some(Deflate::no_context_takeover()),
+            Self::Takeover => Some(Deflate::context_takeover()),
+        }
+    }
+}
+
 /// The default settings, but for compression and the largest message, which may come in one frame.
 pub(crate) fn config(max_message_size: u64, deflate: DeflateMode) -> Config {
     let mut config = Config::default();
-    config.deflate = match deflate {
-        DeflateMode::Off => None,
-        DeflateMode::NoTakeover => Some(Deflate::no_context_takeover()),
-        DeflateMode::Takeover => Some(Deflate::context_takeover()),
-    };
+    config.deflate = deflate.settings();
     config.limits.max_message_size = max_message_size;
     config.limits.max_frame_size = max_message_size;
     config
 }
 
-fn subprotocol(name: &str) -> Result<Subprotocol, String> {
+pub(crate) fn subprotocol(name: &str) -> Result<Subprotocol, String> {
     name.parse().map_err(|error: InvalidSubprotocol| error.to_string())
 }
 
@@ -181,7 +174,7 @@ fn origin(origin: &str) -> Result<String, String> {
     if origin == "*" { Ok(origin.to_owned()) } else { origin_sent(origin) }
 }
 
-fn origin_sent(origin: &str) -> Result<String, String> {
+pub(crate) fn origin_sent(origin: &str) -> Result<String, String> {
     let host = origin.split_once("://").map_or("", |(_, host)| host);
     if origin == "null" || !host.is_empty() && !host.contains('/') {
         return Ok(origin.to_owned());
@@ -190,7 +183,7 @@ fn origin_sent(origin: &str) -> Result<String, String> {
         .to_owned())
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let range = 0.001..=86_400.0;
     match text.parse::<f64>() {
         Ok(seconds) if range.contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),

@@ -90,38 +90,18 @@ async fn open_and_talk(args: &ConnectArgs, screen: &Screen) -> Result<(), Failur
 
 /// The connection to be made.
 fn plan(args: &ConnectArgs) -> Result<Connect, Failure> {
-    let mut connect = Connect::new(&args.url)
-        .subprotocols(args.subprotocols.iter().map(longwire::Subprotocol::as_str))
+    let mut connect = args
+        .opening
+        .plan(&args.url)?
         .redirects(args.redirects.into())
-        .connect_timeout(args.timeout)
-        .handshake_timeout(args.timeout)
         .config(args::config(args.max_message_size, args.deflate));
-    for field in &args.headers {
-        // The value may be secret, so it is not shown.
-        let (name, value) = field
-            .split_once(':')
-            .ok_or_else(|| Failure::usage("--header takes 'Name: value', with a colon"))?;
-        connect = connect.header(name.trim(), value.trim());
-    }
-    if let Some(origin) = &args.origin {
-        connect = connect.origin(origin);
-    }
-    if let Some(user) = &args.user {
-        let (name, password) = user
-            .split_once(':')
-            .ok_or_else(|| Failure::usage("--user takes NAME:PASSWORD, with a colon"))?;
-        connect = connect.basic_auth(name, password);
-    }
-    if let Some(token) = &args.bearer {
-        connect = connect.bearer_token(token);
-    }
     if let Some(proxy) = &args.proxy {
         connect = connect.proxy(Proxy::new(proxy)?);
     }
     if args.no_proxy {
         connect = connect.no_proxy();
     }
-    if let Some(ca) = &args.ca {
+    if let Some(ca) = &args.opening.ca {
         connect = connect.tls(ClientTls::with_ca_file(ca).map_err(Failure::tls)?);
     }
     Ok(connect)

@@ -1,12 +1,14 @@
 //! The `longwire` command: runs what the arguments ask for and turns its end into an exit code.
 
 mod args;
+mod bench;
 mod connect;
 mod echo;
 mod event;
 mod failure;
 mod input;
 mod limits;
+mod opening;
 mod output;
 mod render;
 mod signals;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         .init();
     let result = match &args.command {
         Command::Echo(echo) => echo::run(echo),
+        Command::Bench(bench) => bench::run(bench),
         Command::Connect(connect) => connect::run(connect, args.verbose),
     };
     match result {

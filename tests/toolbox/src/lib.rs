@@ -6,6 +6,7 @@
 //! is not part of the system lives in the cache ([`cache`]).
 
 pub mod autobahn;
+pub mod bench;
 pub mod cache;
 pub mod chromium;
 pub mod command;

@@ -1,6 +1,6 @@
 //! `ws` of npm, on Node, and Node's own client.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -14,16 +14,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| peer::fingerprint(&[peer::so
 
 /// Installs the peer if it is missing or its source has changed.
 pub fn ensure() -> Result<Peer> {
-    peer::ensure_program("node", &["nodejs"])?;
-    let npm = peer::ensure_program("npm", &["npm"])?;
-    let dir = recipe().ensure(|dir| {
-        peer::copy(&peer::source("node"), dir)?;
-        run(Command::new(npm)
-            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-            .current_dir(dir))
-        .map(drop)
-    })?;
-    started_from(&dir)
+    started_from(&install(recipe(), &peer::source("node"))?)
 }
 
 /// The peer, if it is installed.
@@ -37,6 +28,19 @@ pub fn find_native() -> Result<Peer> {
     // Node 22 and later have it without the flag, and take the flag.
     let arguments = ["--experimental-websocket".into(), script.into_os_string()];
     Ok(Peer::new("node", peer::require_program("node")?, arguments))
+}
+
+/// The folder with a copy of `source` and the modules that its lock file names.
+pub(crate) fn install(recipe: Recipe, source: &Path) -> Result<PathBuf> {
+    peer::ensure_program("node", &["nodejs"])?;
+    let npm = peer::ensure_program("npm", &["npm"])?;
+    recipe.ensure(|dir| {
+        peer::copy(source, dir)?;
+        run(Command::new(npm)
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .current_dir(dir))
+        .map(drop)
+    })
 }
 
 fn recipe() -> Recipe {

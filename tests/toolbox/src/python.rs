@@ -14,21 +14,25 @@ static VERSION: LazyLock<String> = LazyLock::new(|| peer::fingerprint(&[requirem
 
 /// Installs the peer's library if it is missing or `requirements.txt` has changed.
 pub fn ensure() -> Result<Peer> {
-    let python = peer::ensure_program("python3", &["python3", "python3-venv"])?;
-    let dir = recipe().ensure(|dir| {
-        let venv = dir.join("venv");
-        run(Command::new(python).args(["-m", "venv"]).arg(&venv))?;
-        run(Command::new(venv.join("bin/pip"))
-            .args(["install", "--disable-pip-version-check", "--no-input", "--requirement"])
-            .arg(requirements()))
-        .map(drop)
-    })?;
-    Ok(started_from(&dir))
+    Ok(started_from(&install(recipe(), &requirements())?))
 }
 
 /// The peer, if its library is installed.
 pub fn find() -> Result<Peer> {
     Ok(started_from(&recipe().find()?))
+}
+
+/// The folder with the environment `venv`, which has what `requirements` names.
+pub(crate) fn install(recipe: Recipe, requirements: &Path) -> Result<PathBuf> {
+    let python = peer::ensure_program("python3", &["python3", "python3-venv"])?;
+    recipe.ensure(|dir| {
+        let venv = dir.join("venv");
+        run(Command::new(python).args(["-m", "venv"]).arg(&venv))?;
+        run(Command::new(venv.join("bin/pip"))
+            .args(["install", "--disable-pip-version-check", "--no-input", "--requirement"])
+            .arg(requirements))
+        .map(drop)
+    })
 }
 
 fn recipe() -> Recipe {
@@ -40,7 +44,11 @@ fn requirements() -> PathBuf {
 }
 
 fn started_from(dir: &Path) -> Peer {
+    run_by("websockets", dir, peer::source("python").join("peer.py"))
+}
+
+/// A program of the tree, run by the environment in `dir`.
+pub(crate) fn run_by(name: &'static str, dir: &Path, program: PathBuf) -> Peer {
     // -B: the program runs from the tree, where no compiled files may land.
-    let arguments = ["-B".into(), peer::source("python").join("peer.py")];
-    Peer::new("websockets", dir.join("venv/bin/python"), arguments)
+    Peer::new(name, dir.join("venv/bin/python"), ["-B".into(), program])
 }

@@ -6,7 +6,8 @@ use crate::metadata::Package;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("longwire-proto", &[]),
     ("longwire", &["longwire-proto"]),
-    ("longwire-cli", &["longwire-proto", "longwire"]),
+    ("longwire-load", &["longwire-proto"]),
+    ("longwire-cli", &["longwire-proto", "longwire", "longwire-load"]),
 ];
 
 /// Crates without I/O, and what would give them a runtime, sockets, clocks or randomness.

@@ -1,8 +1,10 @@
-//! Echo server on fastwebsockets: the hyper upgrade and loop of its own documentation, on a
-//! current-thread runtime.
+//! Echo server on fastwebsockets, on a current-thread runtime: the hyper upgrade and the loop of its own
+//! example `echo_server`, unconstrained by Tokio's budget as it is there. It writes every frame at once, so
+//! there is no other loop.
 
 use anyhow::Result;
 use bench_common::Listen;
+use bench_common::serve::{Serve, Transport, serve};
 use bytes::Bytes;
 use clap::Parser;
 use fastwebsockets::upgrade::{UpgradeFut, upgrade};
@@ -13,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::task::unconstrained;
 
 /// Echo every WebSocket message with fastwebsockets on one thread
 #[derive(Parser)]
@@ -24,27 +26,25 @@ struct Args {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let listener = TcpListener::from_std(Args::parse().listen.bind()?)?;
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        tokio::spawn(async move {
-            let served = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service_fn(accept))
-                .with_upgrades()
-                .await;
-            if let Err(error) = served {
-                eprintln!("fastwebsockets: request failed: {error}");
-            }
-        });
+    serve(&Args::parse().listen, Echo).await
+}
+
+#[derive(Clone)]
+struct Echo;
+
+impl Serve for Echo {
+    async fn serve<T: Transport>(self, stream: T) -> Result<()> {
+        let connection =
+            http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(accept));
+        Ok(connection.with_upgrades().await?)
     }
 }
 
 async fn accept(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, WebSocketError> {
     let (response, upgraded) = upgrade(&mut request)?;
     tokio::spawn(async move {
-        if let Err(error) = echo(upgraded).await {
-            eprintln!("fastwebsockets: connection dropped: {error}");
+        if let Err(error) = unconstrained(echo(upgraded)).await {
+            eprintln!("connection dropped: {error}");
         }
     });
     Ok(response)

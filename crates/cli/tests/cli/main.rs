@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod bench;
 mod compression;
 mod connect;
 mod echo;

@@ -133,3 +133,16 @@ fn colours_are_for_terminals_whose_user_wants_them() {
         assert!(!shown.contains('\x1b'), "{name}: {shown:?}");
     }
 }
+
+#[test]
+fn a_load_shows_how_far_it_is_and_takes_that_away() {
+    let echo = echo(&[]);
+    let options = ["bench", "--duration", "1.2", "--warm-up", "0", &echo.url];
+    let mut session = Session::start(&mut longwire(&options));
+    session.wait_for(" of 1.2 s");
+    session.wait_for(" messages/s   p50 ");
+    session.wait_for("\r\x1b[Kworkload       echo: 64 connections");
+    let (code, shown) = session.end();
+    assert_eq!(code, Some(0));
+    assert!(!shown.contains('\x1b'), "{shown:?}");
+}

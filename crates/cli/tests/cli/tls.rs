@@ -49,6 +49,26 @@ fn messages_pass_over_wss_under_a_trusted_certificate() {
 }
 
 #[test]
+fn a_load_passes_over_wss_under_a_trusted_certificate_only() {
+    let files = Files::new("one");
+    let echo = files.echo();
+    let load = ["bench", "-n", "500", "--size", "100000", "-c", "3", "--in-flight", "4"];
+    let ended = run(&[&load[..], &["--ca", files.certificate(), &echo.url]].concat(), "");
+    ended.assert_quiet_success();
+    assert!(ended.text().contains("every byte verified"), "{}", ended.text());
+    let other = Files::new("other");
+    let ended = run(&[&load[..], &["--ca", other.certificate(), &echo.url]].concat(), "");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("no TLS with the server: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("as by --ca FILE\n"), "{}", ended.stderr);
+    let plain = crate::process::echo(&[]);
+    let url = format!("wss://{}", plain.address());
+    let ended = run(&["bench", "-c", "1", "--ca", files.certificate(), &url], "");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("speak TLS on this port"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_killed_server_is_a_lost_connection_under_tls_too() {
     let files = Files::new("one");
     let echo = files.echo();

@@ -13,7 +13,9 @@ fn help_and_version_go_to_stdout() {
         assert!(help.text().contains("Usage: longwire [OPTIONS] <COMMAND>"), "{}", help.text());
         assert!(help.text().contains("Exit codes: 0 closed cleanly"), "{}", help.text());
     }
-    for (command, option) in [("echo", "--listen <ADDR>"), ("connect", "--proxy <URL>")] {
+    for (command, option) in
+        [("echo", "--listen <ADDR>"), ("connect", "--proxy <URL>"), ("bench", "--in-flight <N>")]
+    {
         let help = run(&["help", command], "");
         help.assert_quiet_success();
         assert!(help.text().contains(option), "{}", help.text());

@@ -224,6 +224,15 @@ impl Connect {
         self
     }
 
+    /// The request that this asks a server with: for a driver of one's own, on `longwire_proto`.
+    ///
+    /// # Errors
+    /// A mistake in the URL or in a setting, as [`ConnectError::Url`] or [`ConnectError::Request`].
+    pub fn to_request(&self) -> Result<ClientRequest, ConnectError> {
+        let uri = self.uri.as_ref().map_err(|error| ConnectError::Url(error.clone()))?;
+        self.request(uri).map_err(ConnectError::Request)
+    }
+
     /// The request to send, checked.
     fn request(&self, uri: &WsUri) -> Result<ClientRequest, RequestError> {
         self.request.for_uri(uri, self.config.deflate.map(|deflate| deflate.params))

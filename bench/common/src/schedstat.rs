@@ -1,0 +1,46 @@
+//! CPU time of this process, as the scheduler counts it.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// Run time of all threads that there are, user and system. Linux only.
+pub fn cpu_time() -> Result<Duration> {
+    let mut nanoseconds = 0;
+    for thread in fs::read_dir("/proc/self/task").context("there is no /proc: run on Linux")? {
+        let path = thread?.path().join("schedstat");
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        nanoseconds += run_time(&text)
+            .with_context(|| format!("{} begins without a number: {text:?}", path.display()))?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
+/// The first of the three numbers: nanoseconds on a core.
+fn run_time(schedstat: &str) -> Option<u64> {
+    schedstat.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_number_is_the_run_time() {
+        assert_eq!(run_time("1500 27 3\n"), Some(1500));
+        assert_eq!(run_time(""), None);
+        assert_eq!(run_time("x 1 2"), None);
+    }
+
+    #[test]
+    fn time_on_the_core_grows_with_work() {
+        let before = cpu_time().expect("there is a /proc");
+        let mut random = crate::random::Random::new(1);
+        // The count is of other threads' work too, but only ever grows.
+        while cpu_time().expect("there is a /proc") <= before {
+            std::hint::black_box((0..10_000).map(|_| random.number() >> 32).sum::<u64>());
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! What the project asks of itself, and how far the measurements are from it.
+
+use serde::Serialize;
+
+use crate::kernels;
+use crate::plan::entries::{self, Group};
+use crate::plan::workloads::{
+    self, BROADCAST, BURSTS, HALF, HEADLINE, IDLE, MAXIMUM, Part, Workload,
+};
+use crate::results::Results;
+use crate::results::figures::Metric;
+
+/// One thing that is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    workload: Workload,
+    /// Whose figure.
+    contestant: &'static str,
+    metric: Metric,
+    against: Against,
+    bound: Bound,
+}
+
+/// How one target stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Verdict {
+    pub(crate) workload: String,
+    pub(crate) asked: String,
+    /// `None` where it was not measured.
+    pub(crate) measured: Option<f64>,
+    /// The contestant that decides it, or why there is no figure.
+    pub(crate) by: String,
+    /// `None` where it was not measured.
+    pub(crate) met: Option<bool>,
+}
+
+/// What the figure is divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Against {
+    Nothing,
+    Contestant(&'static str),
+    /// Every contestant of a kind; the one with the worst ratio decides.
+    Every(Kind),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Peer,
+    RustPlain,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Bound {
+    AtMost(f64),
+    Below(f64),
+    AtLeast(f64),
+}
+
+/// Every target that a workload decides; those of the kernels are in `kernels.rs`.
+pub(crate) fn all() -> Vec<Target> {
+    use Against::{Contestant, Every, Nothing};
+    use Bound::{AtLeast, AtMost, Below};
+    let cpu = |workload, against, bound| Target {
+        workload,
+        contestant: "longwire",
+        metric: Metric::Cpu,
+        against,
+        bound,
+    };
+    let [_, small, kilobyte, sixteen, megabyte] = HEADLINE;
+    let floor = Contestant("floor");
+    let mut targets = vec![
+        cpu(MAXIMUM, floor, AtMost(1.15)),
+        cpu(MAXIMUM, Every(Kind::RustPlain), AtMost(0.1)),
+        cpu(MAXIMUM, Every(Kind::Peer), AtMost(1.0)),
+        cpu(small, floor, AtMost(1.1)),
+        cpu(small, Every(Kind::Peer), Below(1.0)),
+        cpu(kilobyte, floor, AtMost(1.1)),
+        cpu(kilobyte, Every(Kind::Peer), Below(1.0)),
+        cpu(sixteen, Every(Kind::Peer), AtMost(1.05)),
+        Target {
+            metric: Metric::MessagesPerSecond,
+            ..cpu(megabyte, Every(Kind::Peer), AtLeast(1.1))
+        },
+    ];
+    for workload in [IDLE].into_iter().chain(BURSTS) {
+        targets
+            .push(Target { metric: Metric::UsedBytes, ..cpu(workload, Nothing, AtMost(1200.0)) });
+    }
+    targets.push(Target { metric: Metric::UsedBytes, ..cpu(IDLE, Nothing, AtMost(600.0)) });
+    for workload in workloads::all() {
+        if workload.part == Part::Threads {
+            targets.push(Target {
+                contestant: "longwire-2-threads",
+                metric: Metric::MessagesPerSecond,
+                ..cpu(workload, Contestant("longwire"), AtLeast(1.9))
+            });
+        }
+    }
+    targets.push(Target {
+        contestant: "longwire-prepared",
+        ..cpu(BROADCAST, Contestant("floor-broadcast"), AtMost(1.15))
+    });
+    targets.push(Target { metric: Metric::P99_9, ..cpu(HALF, Every(Kind::Peer), Below(1.0)) });
+    targets
+}
+
+/// How all targets stand, by what was measured.
+pub(crate) fn judge(results: &Results) -> Vec<Verdict> {
+    all().iter().map(|target| target.judge(results)).chain(kernels::judge(results)).collect()
+}
+
+impl Target {
+    fn judge(&self, results: &Results) -> Verdict {
+        let (measured, by) = match self.figure(results) {
+            Ok((figure, by)) => (Some(figure), by),
+            Err(why) => (None, why),
+        };
+        Verdict {
+            workload: self.workload.name(),
+            asked: self.asked(),
+            measured,
+            by,
+            met: measured.map(|figure| self.bound.allows(figure)),
+        }
+    }
+
+    /// The figure that the bound is for, with the contestant that it was compared with.
+    fn figure(&self, results: &Results) -> Result<(f64, String), String> {
+        let ratio = |other: &str| {
+            results
+                .ratio(self.workload, (self.contestant, other), self.metric)
+                .map(|ratio| (ratio, other.to_owned()))
+        };
+        match self.against {
+            Against::Nothing => results
+                .spread(self.workload, self.contestant, self.metric)
+                .map(|spread| (spread.median, self.contestant.to_owned()))
+                .ok_or_else(|| self.missing(results, self.contestant)),
+            Against::Contestant(other) => ratio(other).ok_or_else(|| self.missing(results, other)),
+            Against::Every(kind) => {
+                let contestants = results.contestants(self.workload).into_iter();
+                let of_kind = contestants.filter(|name| kind.has(entries::group(name)));
+                let ratios: Vec<_> = of_kind.filter_map(ratio).collect();
+                let count = ratios.len();
+                // A part of the field decides less than all of it, so its size is told.
+                ratios
+                    .into_iter()
+                    .max_by(|(one, _), (other, _)| self.bound.badness(*one, *other))
+                    .map(|(ratio, other)| (ratio, format!("{other}, of {count}")))
+                    .ok_or_else(|| self.missing(results, kind.name()))
+            }
+        }
+    }
+
+    /// Why there is no figure: what the sittings say of it, or who was not there.
+    fn missing(&self, results: &Results, other: &str) -> String {
+        let workload = self.workload.name();
+        let left_out = results.left_out();
+        if let Some(missing) = left_out.iter().find(|missing| missing.what == workload) {
+            return missing.why.clone();
+        }
+        let own = results.spread(self.workload, self.contestant, self.metric);
+        let who = if own.is_none() { self.contestant } else { other };
+        format!("no figure of {who}")
+    }
+
+    fn asked(&self) -> String {
+        let what = match self.metric {
+            Metric::Cpu => "CPU",
+            Metric::MessagesPerSecond => "throughput",
+            Metric::UsedBytes => "bytes a connection at rest",
+            Metric::P99_9 => "p99.9",
+            other => return format!("{other:?}"),
+        };
+        let than = match self.against {
+            Against::Nothing => String::new(),
+            Against::Contestant(name) => format!(" {name}"),
+            Against::Every(kind) => format!(" every {}", kind.name()),
+        };
+        let times = if self.against == Against::Nothing { "" } else { " x" };
+        match self.bound {
+            Bound::AtMost(bound) => format!("{what} <= {bound}{times}{than}"),
+            Bound::Below(bound) => format!("{what} < {bound}{times}{than}"),
+            Bound::AtLeast(bound) => format!("{what} >= {bound}{times}{than}"),
+        }
+    }
+}
+
+impl Kind {
+    fn has(self, group: Group) -> bool {
+        match self {
+            Self::Peer => group.is_peer(),
+            Self::RustPlain => group == Group::RustPlain,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::RustPlain => "Rust peer's plain loop",
+        }
+    }
+}
+
+impl Bound {
+    fn allows(self, figure: f64) -> bool {
+        match self {
+            Self::AtMost(bound) => figure <= bound,
+            Self::Below(bound) => figure < bound,
+            Self::AtLeast(bound) => figure >= bound,
+        }
+    }
+
+    /// Orders figures by how far they are from being allowed.
+    fn badness(self, one: f64, other: f64) -> std::cmp::Ordering {
+        match self {
+            Self::AtMost(_) | Self::Below(_) => one.total_cmp(&other),
+            Self::AtLeast(_) => other.total_cmp(&one),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::tests::sitting;
+    use crate::results::tests::run;
+    use crate::results::{Missing, Run};
+
+    fn verdicts(results: &Results, workload: Workload) -> Vec<Verdict> {
+        let name = workload.name();
+        judge(results).into_iter().filter(|verdict| verdict.workload == name).collect()
+    }
+
+    #[test]
+    fn nothing_measured_is_nothing_met() {
+        for verdict in judge(&Results::default()) {
+            assert_eq!((verdict.measured, verdict.met), (None, None), "{verdict:?}");
+            assert!(!verdict.by.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_worst_ratio_decides() {
+        let mut results = Results::default();
+        for (name, cost) in [
+            ("longwire", 1.0),
+            ("floor", 1.0),
+            ("tokio-websockets", 20.0),
+            ("fastwebsockets", 5.0),
+            ("tokio-tungstenite-best", 0.5),
+        ] {
+            results.runs.push(run(0, 1, name, cost));
+        }
+        let found = verdicts(&results, MAXIMUM);
+        let short: Vec<_> = found
+            .iter()
+            .map(|verdict| (verdict.measured, verdict.by.as_str(), verdict.met))
+            .collect();
+        assert_eq!(
+            short,
+            [
+                (Some(1.0), "floor", Some(true)),
+                (Some(0.2), "fastwebsockets, of 2", Some(false)),
+                (Some(2.0), "tokio-tungstenite-best, of 3", Some(false)),
+            ]
+        );
+        assert_eq!(found[1].asked, "CPU <= 0.1 x every Rust peer's plain loop");
+    }
+
+    #[test]
+    fn throughput_is_better_the_more_it_is() {
+        let megabyte = HEADLINE[4];
+        let mut results = Results::default();
+        for (name, cost) in [("longwire", 1.0), ("yawc", 4.0), ("tokio-websockets", 2.0)] {
+            results.runs.push(Run { workload: megabyte.name(), ..run(0, 1, name, cost) });
+        }
+        let found = verdicts(&results, megabyte);
+        assert_eq!((found[0].measured, found[0].met), (Some(2.0), Some(true)));
+        assert_eq!(found[0].by, "tokio-websockets, of 2");
+    }
+
+    #[test]
+    fn an_absolute_bound_needs_nobody_else() {
+        let mut results = Results::default();
+        let mut used = Run { workload: IDLE.name(), ..run(0, 1, "longwire", 1.0) };
+        used.figures.used_bytes = Some(900.0);
+        results.runs.push(used);
+        let met: Vec<_> = verdicts(&results, IDLE).into_iter().map(|verdict| verdict.met).collect();
+        assert_eq!(met, [Some(true), Some(false)]);
+    }
+
+    #[test]
+    fn what_the_machine_could_not_do_is_said() {
+        let mut results = Results { sittings: vec![sitting()], runs: Vec::new() };
+        let threads = |workload: &Workload| workload.part == Part::Threads;
+        let threads = workloads::all().into_iter().find(threads).expect("a workload");
+        let why = "needs four cores, this machine has 2".to_owned();
+        let what = threads.name();
+        results.sittings[0].left_out.push(Missing { what, why: why.clone() });
+        let found = verdicts(&results, threads);
+        assert_eq!((found[0].measured, &found[0].by), (None, &why));
+    }
+}
