@@ -100,6 +100,9 @@ fn unlimited() -> Arc<Config> {
 
 const MILLION: usize = 1_000_000;
 
+/// Bytes of what a connection keeps of a message whose last frame has not ended, besides its payload.
+const UNDER_WAY: usize = 64;
+
 #[test]
 fn an_idle_connection_holds_nothing_but_itself() {
     let heap = measured(|| {
@@ -108,7 +111,7 @@ fn an_idle_connection_holds_nothing_but_itself() {
         std::mem::forget(connection);
     });
     assert!(heap.held <= isize::try_from(size_of::<Config>() + 16).expect("small"), "{heap:?}");
-    assert!(size_of::<Connection>() <= 1024, "{} bytes", size_of::<Connection>());
+    assert!(size_of::<Connection>() <= 384, "{} bytes", size_of::<Connection>());
 }
 
 #[test]
@@ -121,7 +124,7 @@ fn a_declared_length_allocates_nothing() {
                 let heap = measured(|| {
                     poll(&mut connection, &mut wire, |event| panic!("{event:?}"));
                 });
-                assert_eq!((heap.taken, heap.held), (0, 0), "{len} bytes declared");
+                assert!(heap.taken <= UNDER_WAY, "{len} bytes declared: {heap:?}");
             }
         }
     }
@@ -193,7 +196,7 @@ fn a_million_empty_fragments_cost_nothing_to_keep() {
                 poll(&mut connection, piece, |event| panic!("{event:?}"));
             }
         });
-        assert_eq!((heap.taken, heap.held), (0, 0));
+        assert!(heap.taken <= UNDER_WAY, "{heap:?}");
         let mut message = None;
         poll(&mut connection, &mut last, |event| message = Some(event));
         let Some(Event::Message(message)) = message else { panic!("{message:?}") };

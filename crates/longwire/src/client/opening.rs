@@ -34,12 +34,8 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     pub(super) fn into_websocket(self, config: Config) -> WebSocket {
-        let meta = Meta {
-            agreement: self.agreement,
-            peer_addr: self.peer,
-            response: Some(Box::new(self.response)),
-            ..Meta::default()
-        };
+        let mut meta = Meta::new(self.agreement, self.peer);
+        meta.response = Some(Box::new(self.response));
         WebSocket::start(self.io, Side::Client, self.leftover, Arc::new(config), meta, None)
     }
 }

@@ -31,7 +31,8 @@ pin_project! {
         queues: Arc<Queues>,
         // The handler's: it leads back here.
         waker: Waker,
-        panic: Option<Panic>,
+        // Boxed again: mostly there is none, and its pointer is a wide one.
+        panic: Option<Box<Panic>>,
     }
 }
 
@@ -76,14 +77,14 @@ impl<T: AsyncRead + AsyncWrite, F: Future> Future for Attended<T, F> {
                         // The peer hears of it, and the connection ends in order, before anybody
                         // else does.
                         queues.close(CloseCode::INTERNAL_ERROR.into());
-                        *this.panic = Some(panic);
+                        *this.panic = Some(Box::new(panic));
                         this.handler.set(None);
                     }
                 }
             }
             if this.task.is_none() && this.handler.is_none() {
                 if let Some(panic) = this.panic.take() {
-                    resume_unwind(panic);
+                    resume_unwind(*panic);
                 }
                 return Poll::Ready(());
             }

@@ -44,10 +44,10 @@ impl Outbound {
     }
 }
 
-/// What [`Outbox::take`] gives: mostly a turn of small messages and nothing else.
+/// What [`Outbox::take`] gives: mostly one message, or a turn of small ones.
 #[derive(Debug)]
 pub(super) enum Taken {
-    Frames { frames: Frames, payload: usize },
+    One(Outbound),
     Queue(Box<Outbox>),
 }
 
@@ -67,7 +67,7 @@ impl Outbox {
         self.count += outbound.count();
         self.payload += outbound.payload();
         self.seal();
-        self.queue.push_back(outbound);
+        self.append_to_queue(outbound);
     }
 
     /// Encodes a small message, behind those before it.
@@ -108,13 +108,18 @@ impl Outbox {
 
     /// All of it.
     pub(super) fn take(&mut self) -> Taken {
-        if self.queue.is_empty()
-            && let Some(Outbound::Frames { frames, payload }) = self.take_frames()
-        {
-            (self.count, self.payload) = (0, 0);
-            return Taken::Frames { frames, payload };
+        let one = match self.queue.len() {
+            0 => self.take_frames(),
+            1 if self.frames.is_empty() => self.queue.pop_front(),
+            _ => None,
+        };
+        match one {
+            Some(outbound) => {
+                *self = Self::default();
+                Taken::One(outbound)
+            }
+            None => Taken::Queue(Box::new(std::mem::take(self))),
         }
-        Taken::Queue(Box::new(std::mem::take(self)))
     }
 
     /// Throws away what comes before the Close frame. Says whether there is one.
@@ -144,8 +149,16 @@ impl Outbox {
 
     fn seal(&mut self) {
         if let Some(frames) = self.take_frames() {
-            self.queue.push_back(frames);
+            self.append_to_queue(frames);
         }
+    }
+
+    fn append_to_queue(&mut self, outbound: Outbound) {
+        if self.queue.capacity() == 0 {
+            // Mostly one is taken before the next comes.
+            self.queue.reserve_exact(1);
+        }
+        self.queue.push_back(outbound);
     }
 
     fn take_frames(&mut self) -> Option<Outbound> {

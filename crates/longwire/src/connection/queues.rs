@@ -38,7 +38,7 @@ pub(crate) struct Queues {
     pub(super) config: Arc<Config>,
     /// Whether small messages are encoded where they are sent.
     takes_frames: bool,
-    pub(super) meta: Box<Meta>,
+    pub(super) meta: Meta,
 }
 
 /// What senders need who wait.
@@ -53,10 +53,18 @@ pub(super) struct Waiting {
 /// What is known of a connection from its opening handshake on.
 #[derive(Debug, Default)]
 pub(crate) struct Meta {
-    pub(crate) agreement: Agreement,
+    /// Boxed, and none where there is nothing in it: mostly so.
+    pub(crate) agreement: Option<Box<Agreement>>,
     pub(crate) peer_addr: Option<SocketAddr>,
     /// The server's opening handshake, on a client.
     pub(crate) response: Option<Box<Response<()>>>,
+}
+
+impl Meta {
+    pub(crate) fn new(agreement: Agreement, peer_addr: Option<SocketAddr>) -> Self {
+        let agreement = (agreement != Agreement::default()).then(|| Box::new(agreement));
+        Self { agreement, peer_addr, response: None }
+    }
 }
 
 /// What is behind the lock.
@@ -78,7 +86,7 @@ pub(super) struct State {
 
     pub(super) outbox: Outbox,
     /// Pings in `outbox`.
-    pub(super) outbox_pings: usize,
+    pub(super) outbox_pings: u32,
     /// Things ever put into the outbox, and how many of them the transport took.
     pub(super) queued: u64,
     pub(super) flushed: u64,
@@ -89,11 +97,11 @@ pub(super) struct State {
     /// Whether a Close frame is queued or sent, so that nothing may follow.
     pub(super) closing: bool,
     /// Senders that wait for their turn.
-    pub(super) waiting: usize,
-    pub(super) senders: usize,
-    next_sender: u64,
+    pub(super) waiting: u32,
+    pub(super) senders: u32,
+    next_sender: u32,
     /// Senders that wait in a poll method, which has no future of its own to drop.
-    pub(super) parked: Vec<(u64, Waker)>,
+    pub(super) parked: Parked,
 
     pub(super) latency: Option<Duration>,
     pub(super) end: Option<Arc<End>>,
@@ -170,7 +178,7 @@ impl Queues {
                 waiting: 0,
                 senders: 0,
                 next_sender: 0,
-                parked: Vec::new(),
+                parked: Parked::default(),
                 latency: None,
                 end: None,
                 aborted: false,
@@ -183,7 +191,7 @@ impl Queues {
             waiting: OnceLock::new(),
             config,
             takes_frames,
-            meta: Box::new(meta),
+            meta,
         }
     }
 
@@ -379,9 +387,7 @@ impl Queues {
     pub(super) fn wake_senders(&self) {
         let parked = std::mem::take(&mut self.lock().parked);
         self.notify_waiting();
-        for (_, sender) in parked {
-            sender.wake();
-        }
+        parked.wake();
     }
 
     /// A handle was dropped: the last one closes the connection (1011 while panicking, else 1000).
@@ -426,17 +432,43 @@ impl State {
         self.queued += 1;
     }
 
-    pub(super) fn new_sender(&mut self) -> u64 {
+    pub(super) fn new_sender(&mut self) -> u32 {
         self.senders += 1;
-        self.next_sender += 1;
+        self.next_sender = self.next_sender.wrapping_add(1);
         self.next_sender
     }
+}
 
-    /// Remembers to wake a sender that waits in a poll method.
-    pub(super) fn park(&mut self, sender: u64, waker: &Waker) {
-        match self.parked.iter_mut().find(|(parked, _)| *parked == sender) {
+/// Senders that wait in a poll method, with whom to wake. Takes no memory while there is none.
+#[derive(Debug, Default)]
+pub(super) struct Parked(Option<Box<ParkedList>>);
+
+#[derive(Debug, Default)]
+struct ParkedList {
+    list: Vec<(u32, Waker)>,
+}
+
+impl Parked {
+    /// Remembers to wake a sender.
+    pub(super) fn park(&mut self, sender: u32, waker: &Waker) {
+        let list = &mut self.0.get_or_insert_default().list;
+        match list.iter_mut().find(|(parked, _)| *parked == sender) {
             Some((_, parked)) => parked.clone_from(waker),
-            None => self.parked.push((sender, waker.clone())),
+            None => list.push((sender, waker.clone())),
+        }
+    }
+
+    /// Forgets a sender that is gone.
+    pub(super) fn forget(&mut self, sender: u32) {
+        if let Some(parked) = &mut self.0 {
+            parked.list.retain(|(parked, _)| *parked != sender);
+        }
+    }
+
+    /// Wakes them all. Called without the lock.
+    pub(super) fn wake(self) {
+        for (_, waker) in self.0.map(|parked| parked.list).into_iter().flatten() {
+            waker.wake();
         }
     }
 }

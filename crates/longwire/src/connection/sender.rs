@@ -26,7 +26,7 @@ use crate::{Error, PingError};
 pub struct Sender {
     queues: Arc<Queues>,
     /// Tells this sender from its clones.
-    id: u64,
+    id: u32,
 }
 
 impl Sender {
@@ -223,7 +223,7 @@ impl Sender {
         if self.queues.has_room(&state, size) && (by_writer || !state.writing) {
             return Poll::Ready(true);
         }
-        state.park(self.id, cx.waker());
+        state.parked.park(self.id, cx.waker());
         drop(state);
         self.queues.watch();
         Poll::Pending
@@ -238,7 +238,7 @@ impl Sender {
         if let Some(end) = &state.end {
             return Poll::Ready(Err(Error(end.clone())));
         }
-        state.park(self.id, cx.waker());
+        state.parked.park(self.id, cx.waker());
         drop(state);
         self.queues.watch();
         Poll::Pending
@@ -250,7 +250,7 @@ impl Sender {
         if state.end.is_some() {
             return Poll::Ready(());
         }
-        state.park(self.id, cx.waker());
+        state.parked.park(self.id, cx.waker());
         Poll::Pending
     }
 
@@ -269,7 +269,7 @@ impl Drop for Sender {
     fn drop(&mut self) {
         self.queues.handle_dropped(|state| {
             state.senders -= 1;
-            state.parked.retain(|(parked, _)| *parked != self.id);
+            state.parked.forget(self.id);
         });
     }
 }
@@ -284,4 +284,4 @@ impl fmt::Debug for Sender {
 }
 
 /// Pings that wait in the outbox at a time: as many as may wait for their Pongs behind it.
-const PINGS_MAX: usize = 64;
+const PINGS_MAX: u32 = 64;

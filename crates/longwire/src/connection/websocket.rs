@@ -64,13 +64,14 @@ impl WebSocket {
                 Connection::client(config.clone(), Box::new(rand::random::<[u8; 4]>), now)
             }
         };
-        let connection = match meta.agreement.deflate {
+        let deflate = meta.agreement.as_ref().and_then(|agreement| agreement.deflate);
+        let connection = match deflate {
             Some(agreed) => connection.with_deflate(agreed),
             None => connection,
         };
         let peer = meta.peer_addr.map(tracing::field::display);
         let span = debug_span!("websocket", ?side, peer);
-        if let Some(agreed) = meta.agreement.deflate {
+        if let Some(agreed) = deflate {
             span.in_scope(|| debug!(%agreed, "compression"));
         }
         let takes_frames = connection.takes_frames();
@@ -214,17 +215,17 @@ impl WebSocket {
 
     /// The subprotocol in use (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
-        self.meta().agreement.subprotocol.as_ref().map(Subprotocol::as_str)
+        self.meta().agreement.as_ref()?.subprotocol.as_ref().map(Subprotocol::as_str)
     }
 
     /// permessage-deflate (RFC 7692) as agreed on; `None` if it is not in use.
     pub fn deflate(&self) -> Option<DeflateParams> {
-        self.meta().agreement.deflate
+        self.meta().agreement.as_ref()?.deflate
     }
 
     /// The other extensions in use (RFC 6455 §9), as agreed.
     pub fn extensions(&self) -> &[Extension] {
-        &self.meta().agreement.extensions
+        self.meta().agreement.as_ref().map_or(&[], |agreement| &agreement.extensions)
     }
 
     /// The server's opening handshake, on a client: its headers carry cookies and the like. `None` on

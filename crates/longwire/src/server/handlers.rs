@@ -43,7 +43,7 @@ pin_project! {
 #[derive(Debug)]
 pub(super) struct Place {
     shared: Arc<Shared>,
-    key: usize,
+    key: u32,
     known: bool,
 }
 
@@ -51,6 +51,7 @@ impl Handlers {
     /// A place for one more.
     pub(super) fn place(&self) -> Place {
         let key = self.0.places().insert(None);
+        let key = u32::try_from(key).expect("far fewer connections than that");
         Place { shared: self.0.clone(), key, known: false }
     }
 
@@ -102,7 +103,7 @@ impl<F: Future> Future for Handled<F> {
         if !this.place.known {
             this.place.known = true;
             // Whoever polls this does so with one waker from start to end.
-            this.place.shared.places()[this.place.key] = Some(cx.waker().clone());
+            this.place.shared.places()[this.place.key as usize] = Some(cx.waker().clone());
         }
         if this.place.shared.dismissed.load(Ordering::Acquire) {
             this.future.set(None);
@@ -122,7 +123,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let (empty, waker) = {
             let mut places = self.shared.places();
-            let waker = places.remove(self.key);
+            let waker = places.remove(self.key as usize);
             if places.is_empty() {
                 places.shrink_to_fit();
             }

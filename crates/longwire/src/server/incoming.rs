@@ -163,7 +163,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Incoming<T> {
             self.transport.flush().await
         });
         written.await.map_err(|_| AcceptError::TimedOut { limit })??;
-        let meta = Meta { agreement, peer_addr: self.peer_addr, response: None };
+        let meta = Meta::new(agreement, self.peer_addr);
         let config = self.acceptor.shared_config().clone();
         let registration = self.registration;
         Ok(WebSocket::open(self.transport, Side::Server, leftover, config, meta, registration))

@@ -122,7 +122,7 @@ impl Upgradable {
         let opening = acceptor.check(self.opening, registration.as_ref())?;
         let accepted = opening.accept(choose(&opening));
         let (response, agreement) = accepted.map_err(AcceptError::Handshake)?;
-        let meta = Meta { agreement, ..Meta::default() };
+        let meta = Meta::new(agreement, None);
         let upgrade = Upgrade {
             promise: self.promise,
             limit: acceptor.timeout(),

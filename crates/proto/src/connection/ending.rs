@@ -6,11 +6,20 @@ use std::{
 };
 
 use super::{Cause, Closed};
-use crate::Close;
+use crate::{Close, ProtocolError};
+
+/// An obligation that the caller's answer to an event may precede.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Owed {
+    AnswerClose,
+    Fail(ProtocolError),
+}
 
 /// What is known of the end.
 #[derive(Debug)]
 pub(super) struct Facts {
+    /// What the last event obliges us to do before the next one.
+    pub(super) owed: Option<Owed>,
     pub(super) sent: Option<Close>,
     pub(super) received: Option<Close>,
     pub(super) peer_first: bool,
@@ -33,6 +42,16 @@ pub(super) struct Facts {
 pub(super) struct Ending(Option<Box<Facts>>);
 
 impl Ending {
+    /// Whether anything is known of the end.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What is owed, from now on no more.
+    pub(super) fn take_owed(&mut self) -> Option<Owed> {
+        self.0.as_mut()?.owed.take()
+    }
+
     /// The end, if the caller was not told of it.
     pub(super) fn take_closed(&mut self) -> Option<Box<Closed>> {
         self.0.as_mut()?.closed.take()
@@ -40,6 +59,7 @@ impl Ending {
 }
 
 static NOTHING: Facts = Facts {
+    owed: None,
     sent: None,
     received: None,
     peer_first: false,

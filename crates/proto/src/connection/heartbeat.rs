@@ -13,20 +13,21 @@ use crate::Keepalive;
 pub(super) struct Heartbeat {
     /// When the peer last showed that it lives.
     heard: Instant,
-    /// The keepalive Ping whose answer is awaited.
-    awaited: Option<Awaited>,
     /// Whether the caller reads. While it does not, silence means nothing.
     reading: bool,
-    /// Pings not yet answered, if there are any.
-    unanswered: Option<Box<Unanswered>>,
+    /// Our Pings on their way, if there are any.
+    pings: Option<Box<Pings>>,
     next_number: u64,
     latency: Option<Duration>,
 }
 
-/// Pings not yet answered, oldest first: their numbers and when they were queued.
+/// Pings of our own on their way.
 #[derive(Debug, Default)]
-struct Unanswered {
-    pings: VecDeque<(u64, Instant)>,
+struct Pings {
+    /// The keepalive Ping whose answer is awaited.
+    awaited: Option<Awaited>,
+    /// Pings not yet answered, oldest first: their numbers and when they were queued.
+    unanswered: VecDeque<(u64, Instant)>,
 }
 
 /// A keepalive Ping on its way.
@@ -48,25 +49,21 @@ pub(super) enum Verdict {
 
 impl Heartbeat {
     pub(super) fn new(now: Instant) -> Self {
-        Self {
-            heard: now,
-            awaited: None,
-            reading: true,
-            unanswered: None,
-            next_number: 0,
-            latency: None,
-        }
+        Self { heard: now, reading: true, pings: None, next_number: 0, latency: None }
     }
 
     /// Bytes arrived: the peer lives.
     pub(super) fn on_received(&mut self, now: Instant) {
         self.heard = now;
-        self.awaited = None;
+        if let Some(pings) = &mut self.pings {
+            pings.awaited = None;
+            self.tidy();
+        }
     }
 
     /// The transport took bytes, up to the place `written`.
     pub(super) fn on_written(&mut self, before: u64, now: Instant) {
-        if let Some(awaited) = &mut self.awaited
+        if let Some(awaited) = self.pings.as_mut().and_then(|pings| pings.awaited.as_mut())
             && before < awaited.end
         {
             awaited.since = now;
@@ -83,19 +80,19 @@ impl Heartbeat {
 
     /// A number for the next Ping; `None` if too many wait for their answers.
     pub(super) fn start_ping(&mut self, now: Instant) -> Option<u64> {
-        let pings = &mut self.unanswered.get_or_insert_default().pings;
-        if pings.len() >= MAX_UNANSWERED {
+        let unanswered = &mut self.pings.get_or_insert_default().unanswered;
+        if unanswered.len() >= MAX_UNANSWERED {
             return None;
         }
         let number = self.next_number;
         self.next_number += 1;
-        pings.push_back((number, now));
+        unanswered.push_back((number, now));
         Some(number)
     }
 
     /// The keepalive Ping just queued ends at the place `end`.
     pub(super) fn await_answer(&mut self, end: u64, now: Instant) {
-        self.awaited = Some(Awaited { end, since: now });
+        self.pings.get_or_insert_default().awaited = Some(Awaited { end, since: now });
     }
 
     /// A Pong arrived: which Ping it answers, and the round-trip time.
@@ -103,13 +100,11 @@ impl Heartbeat {
     /// A peer may answer only the latest of several Pings (§5.5.3), so earlier ones are answered too.
     pub(super) fn on_pong(&mut self, payload: &[u8], now: Instant) -> Option<(u64, Duration)> {
         let number = u64::from_be_bytes(payload.try_into().ok()?);
-        let pings = &mut self.unanswered.as_mut()?.pings;
-        let place = pings.iter().position(|&(unanswered, _)| unanswered == number)?;
-        let (_, sent) = pings[place];
-        pings.drain(..=place);
-        if pings.is_empty() {
-            self.unanswered = None;
-        }
+        let unanswered = &mut self.pings.as_mut()?.unanswered;
+        let place = unanswered.iter().position(|&(unanswered, _)| unanswered == number)?;
+        let (_, sent) = unanswered[place];
+        unanswered.drain(..=place);
+        self.tidy();
         let round_trip = now.saturating_duration_since(sent);
         self.latency = Some(round_trip);
         Some((number, round_trip))
@@ -119,10 +114,19 @@ impl Heartbeat {
         self.latency
     }
 
+    fn awaited(&self) -> Option<Awaited> {
+        self.pings.as_ref()?.awaited
+    }
+
+    /// Gives the memory back where no Ping is on its way.
+    fn tidy(&mut self) {
+        self.pings.take_if(|it| it.awaited.is_none() && it.unanswered.is_empty());
+    }
+
     /// When to look at the clock again.
     pub(super) fn deadline(&self, keepalive: Option<Keepalive>) -> Option<Instant> {
         let keepalive = keepalive.filter(|_| self.reading)?;
-        match self.awaited {
+        match self.awaited() {
             None => self.heard.checked_add(keepalive.interval),
             Some(awaited) => awaited.since.checked_add(keepalive.timeout),
         }
@@ -130,7 +134,7 @@ impl Heartbeat {
 
     pub(super) fn on_time(&self, keepalive: Option<Keepalive>, now: Instant) -> Verdict {
         match self.deadline(keepalive) {
-            Some(deadline) if deadline <= now => match self.awaited {
+            Some(deadline) if deadline <= now => match self.awaited() {
                 None => Verdict::SendPing,
                 Some(_) => Verdict::TimedOut,
             },
@@ -206,7 +210,7 @@ mod tests {
         assert_eq!(heartbeat.on_pong(&0u64.to_be_bytes(), start + SECOND), None);
         assert_eq!(heartbeat.on_pong(b"unsolicited", start), None);
         assert_eq!(heartbeat.latency(), Some(SECOND));
-        assert_eq!(heartbeat.unanswered.map(|it| it.pings.len()), Some(1));
+        assert_eq!(heartbeat.pings.map(|it| it.unanswered.len()), Some(1));
     }
 
     #[test]

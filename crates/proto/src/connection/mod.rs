@@ -19,7 +19,7 @@ use std::{
 use bytes::{Buf, BufMut};
 
 use self::{
-    ending::Ending,
+    ending::{Ending, Owed},
     heartbeat::{Heartbeat, Verdict},
     receive::{Receive, Received},
     send::Send,
@@ -58,21 +58,12 @@ pub struct Connection {
     receive: Receive,
     send: Send,
     heartbeat: Heartbeat,
-    /// What the last event obliges us to do before the next one.
-    owed: Option<Owed>,
     /// Set once nothing more is to be read as frames: a Close frame arrived, or the connection
     /// failed.
     deaf: bool,
     ending: Ending,
     /// When a message last passed, in either direction.
     active: Instant,
-}
-
-/// An obligation that the caller's answer to an event may precede.
-#[derive(Clone, Copy, Debug)]
-enum Owed {
-    AnswerClose,
-    Fail(ProtocolError),
 }
 
 /// What the transport is to do next.
@@ -108,7 +99,6 @@ impl Connection {
             receive: Receive::new(side),
             send: Send::new(keys, config.fragment_size),
             heartbeat: Heartbeat::new(now),
-            owed: None,
             deaf: false,
             ending: Ending::default(),
             active: now,
@@ -230,11 +220,11 @@ impl Connection {
     /// A code that may not be on the wire (§7.4) is replaced by 1000, and [`Close::EMPTY`] stays
     /// empty. The peer's messages still arrive until its Close frame does.
     pub fn close(&mut self, close: Close, now: Instant) {
-        match self.owed {
+        match self.ending.owed {
             // The violation's own code goes out, and not one that hides it.
             Some(Owed::Fail(_)) => {}
             Some(Owed::AnswerClose) | None => {
-                self.owed = None;
+                self.ending.owed = None;
                 self.send_close(close, now);
             }
         }
@@ -242,7 +232,7 @@ impl Connection {
 
     /// Fails the connection (§7.1.7): sends the Close frame, reads no more, and ends.
     pub fn fail(&mut self, close: Close, now: Instant) {
-        self.owed = None;
+        self.ending.owed = None;
         self.ending.cause.get_or_insert(Cause::Failed);
         self.be_deaf();
         self.send_close(close, now);
@@ -313,7 +303,7 @@ impl Connection {
             self.finish();
             return;
         }
-        if self.state != State::Open || self.owed.is_some() {
+        if self.state != State::Open || self.ending.owed.is_some() {
             return;
         }
         match self.heartbeat.on_time(self.config.keepalive, now) {
@@ -351,8 +341,15 @@ impl Connection {
         if !input.is_empty() || self.receive.has_direct() {
             self.heartbeat.on_received(now);
         }
-        if self.owed.is_some() || self.deaf || self.ending.closed.is_some() {
-            return self.poll_ending(input, now);
+        if self.ending.is_known() {
+            self.settle(now);
+            if let Some(closed) = self.ending.take_closed() {
+                return Some(Event::Closed(closed));
+            }
+        }
+        if self.deaf {
+            input.take_all();
+            return None;
         }
         match self.receive.take_message(input, &self.config) {
             Some(Ok(message)) => {
@@ -372,27 +369,13 @@ impl Connection {
         Some(event)
     }
 
-    /// As [`Self::poll_event`], where an end is near.
-    #[cold]
-    fn poll_ending(&mut self, input: &mut Input<'_>, now: Instant) -> Option<Event> {
-        self.settle(now);
-        if let Some(closed) = self.ending.take_closed() {
-            return Some(Event::Closed(closed));
-        }
-        if self.deaf {
-            input.take_all();
-            return None;
-        }
-        self.poll_event(input, now)
-    }
-
     #[cold]
     fn violation(&mut self, error: ProtocolError, input: &mut Input<'_>, now: Instant) -> Event {
         self.be_deaf();
         input.take_all();
         self.ending.cause.get_or_insert(Cause::Violation(error));
         self.ending.deadline = now.checked_add(self.config.close_timeout);
-        self.owed = Some(Owed::Fail(error));
+        self.ending.owed = Some(Owed::Fail(error));
         Event::Violation(error)
     }
 
@@ -404,7 +387,7 @@ impl Connection {
 
     /// Does what the last event obliges us to.
     fn settle(&mut self, now: Instant) {
-        match self.owed.take() {
+        match self.ending.take_owed() {
             None => {}
             Some(Owed::AnswerClose) => {
                 // §5.5.1: an endpoint typically echoes the status code.
@@ -445,7 +428,7 @@ impl Connection {
                 self.ending.received = Some(close.clone());
                 self.state = self.state.after(Step::ReceiveClose).expect("deaf after the first");
                 if self.state == State::CloseReceived {
-                    self.owed = Some(Owed::AnswerClose);
+                    self.ending.owed = Some(Owed::AnswerClose);
                     self.ending.deadline = now.checked_add(self.config.close_timeout);
                 }
                 Event::CloseReceived(close)
@@ -486,7 +469,7 @@ impl Connection {
     /// The instant at which to call [`Self::handle_timeout`]; `None` if nothing waits for time.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let open = self.state == State::Open && self.owed.is_none();
+        let open = self.state == State::Open && self.ending.owed.is_none();
         let heartbeat = self.heartbeat.deadline(self.config.keepalive).filter(|_| open);
         let idle = self.idle_deadline().filter(|_| open);
         let closing = self.ending.deadline.filter(|_| self.state != State::Closed);
@@ -511,7 +494,7 @@ impl Connection {
         let exchanged = self.state == State::CloseExchanged && !self.send.outgoing.has_remaining();
         let natural = if exchanged { Cause::Clean } else { Cause::Lost };
         self.state = closed;
-        self.owed = None;
+        self.ending.owed = None;
         self.be_deaf();
         self.send.clear();
         self.ending.deadline = None;
@@ -536,7 +519,7 @@ impl Connection {
     /// Whether the next [`poll_event`](Self::poll_event) will queue a Close frame: the answer to the
     /// peer's, or the one that fails the connection.
     pub fn owes_close(&self) -> bool {
-        self.owed.is_some()
+        self.ending.owed.is_some()
     }
 
     /// Whether more bytes can change anything. After a Close frame, or a violation, what arrives is

@@ -9,10 +9,7 @@ use std::{
 use longwire_proto::{Event, Input, State as ClosingState};
 use tracing::debug;
 
-use super::{
-    super::{outbox::Outbound, queues::Inbound},
-    Turn,
-};
+use super::{super::outbox::Outbound, Turn};
 use crate::error::{End, PingError};
 
 impl Turn {
@@ -31,7 +28,7 @@ impl Turn {
         }
         if self.connection.owes_close() {
             let sent = self.pending.is_none() && !self.outbox_left;
-            let handled = self.idle && self.arrived.is_empty() && sent;
+            let handled = self.arrivals.are_handled() && sent;
             let hold = *self.rare.hold.get_or_insert(self.now + HOLD);
             if !handled && self.now < hold {
                 return;
@@ -51,7 +48,7 @@ impl Turn {
                 // Behind our last bytes: the transport may still hold our Close frame.
                 self.connection.handle_eof(self.now);
             }
-        } else if self.write_failed && self.inbox_is_full() {
+        } else if self.write_failed && self.arrivals.is_full() {
             self.connection.handle_lost();
         }
         if self.connection.state() == ClosingState::Closed
@@ -113,10 +110,7 @@ impl Turn {
         let io = self.rare.error.take().filter(|_| !closed.is_clean());
 
         let mut state = self.queues.lock();
-        if !state.receiver_gone {
-            state.inbox_bytes += self.arrived.iter().map(Inbound::len).sum::<usize>();
-            state.inbox.append(&mut self.arrived);
-        }
+        let last = self.arrivals.give(&mut state);
         state.closing = true;
         state.end = Some(Arc::new(End { closed, io }));
         let outbox = mem::take(&mut state.outbox);
@@ -138,10 +132,9 @@ impl Turn {
             }
         }
         self.queues.notify_waiting();
+        last.wake(&self.queues);
         receiver.wake(&self.queues);
-        for (_, sender) in parked {
-            sender.wake();
-        }
+        parked.wake();
     }
 }
 

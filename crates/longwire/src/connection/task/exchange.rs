@@ -1,15 +1,14 @@
 //! Between the task and its handles: what arrived goes to the inbox, what is to be sent comes from the
 //! outbox.
 
-use std::{collections::VecDeque, mem};
+use std::mem;
 
-use longwire_proto::{Fragment, Frames, SendError, State as ClosingState};
+use longwire_proto::{Fragment, SendError, State as ClosingState};
 
 use super::{
     super::{
         outbox::{Outbound, Outbox, Taken},
-        queues::{Inbound, Listener},
-        spare,
+        queues::Parked,
     },
     Turn,
     ending::CLOSE_PATIENCE,
@@ -20,8 +19,13 @@ impl Turn {
     /// Moves what arrived into the inbox, takes what is in the outbox, and tells of progress. Says
     /// whether there was a reason to.
     pub(super) fn exchange(&mut self) -> bool {
-        if !self.queues.take_changed() && !self.report && self.arrived.is_empty() {
-            return false;
+        if !self.queues.take_changed() && !self.report {
+            if self.arrivals.is_empty() {
+                return false;
+            }
+            let receiver = self.arrivals.give(&mut self.queues.lock());
+            receiver.wake(&self.queues);
+            return true;
         }
         let written = self.report || self.progress;
         let flushed = if written { self.flushed() } else { None };
@@ -29,24 +33,7 @@ impl Turn {
         let tell = mem::take(&mut self.report) || self.progress && state.watched;
         self.aborted = state.is_aborted();
 
-        let mut receiver = Listener::Nobody;
-        if state.receiver_gone {
-            self.arrived.clear();
-            state.inbox = VecDeque::new();
-            state.inbox_bytes = 0;
-        } else if !self.arrived.is_empty() {
-            state.inbox_bytes += self.arrived.iter().map(Inbound::len).sum::<usize>();
-            if state.inbox.is_empty() {
-                mem::swap(&mut state.inbox, &mut self.arrived);
-            } else {
-                state.inbox.append(&mut self.arrived);
-            }
-            receiver = mem::take(&mut state.receiver);
-        }
-        self.inbox_len = state.inbox.len();
-        self.inbox_bytes = state.inbox_bytes;
-        state.paused = self.inbox_is_full();
-        self.idle = state.receiver_gone || state.inbox.is_empty() && !state.busy;
+        let receiver = self.arrivals.give(&mut state);
         state.held = self.connection.owes_close();
 
         let mut taken = None;
@@ -63,7 +50,7 @@ impl Turn {
             self.rare.patience = self.now.checked_add(timeout);
             self.rare.patience_limit = self.now.checked_add(timeout.saturating_mul(CLOSE_PATIENCE));
         }
-        let mut parked = Vec::new();
+        let mut parked = Parked::default();
         state.flushed = flushed.unwrap_or(state.flushed);
         if tell {
             self.progress = false;
@@ -74,20 +61,14 @@ impl Turn {
         self.watched = state.watched;
         drop(state);
 
-        match taken {
-            None => {}
-            Some(Taken::Frames { frames, payload }) => {
-                self.encode_frames(frames, payload);
-            }
-            Some(Taken::Queue(queue)) => self.pending = Some(queue),
+        if let Some(taken) = taken {
+            self.encode_taken(taken);
         }
         receiver.wake(&self.queues);
         if tell {
             self.queues.notify_waiting();
         }
-        for (_, sender) in parked {
-            sender.wake();
-        }
+        parked.wake();
         true
     }
 
@@ -102,30 +83,18 @@ impl Turn {
         self.pending.as_ref().map_or(0, |pending| pending.payload())
     }
 
-    /// Gives frames to the connection at once, where that is not far ahead of the transport. Says
-    /// whether it did; else they are pending.
-    fn encode_frames(&mut self, frames: Frames, payload: usize) -> bool {
-        let left = if self.may_encode() {
-            match self.connection.send_frames(frames, self.now) {
-                Ok(()) => None,
-                Err(SendError::Full(frames)) => Some(frames),
-                Err(_) => {
-                    self.refused = true;
-                    None
-                }
+    /// Encodes what was just taken, where that is not far ahead of the transport.
+    fn encode_taken(&mut self, taken: Taken) {
+        let outbound = match taken {
+            Taken::One(outbound) => outbound,
+            Taken::Queue(queue) => {
+                self.pending = Some(queue);
+                return;
             }
-        } else {
-            Some(frames)
         };
-        match left {
-            None => {
-                self.encoded += payload;
-                true
-            }
-            Some(frames) => {
-                self.pending_mut().put_back(Outbound::Frames { frames, payload });
-                false
-            }
+        let left = if self.may_encode() { self.encode_one(outbound) } else { Err(outbound) };
+        if let Err(outbound) = left {
+            self.pending_mut().put_back(outbound);
         }
     }
 
@@ -140,7 +109,7 @@ impl Turn {
 
     /// Whether an exchange may have made something possible.
     pub(super) fn has_work(&self) -> bool {
-        let reads_again = self.skipped && !self.inbox_is_full();
+        let reads_again = self.skipped && !self.arrivals.is_full();
         reads_again || self.pending.is_some() || self.has_unparsed() || !self.is_open()
     }
 
@@ -177,57 +146,66 @@ impl Turn {
             && self.may_encode()
             && let Some(outbound) = self.pop_pending()
         {
-            let payload = outbound.payload();
-            // What is refused behind a Close frame is dropped: nothing can follow it, and whoever
-            // sent it hears of the end.
-            match outbound {
-                Outbound::Message(message) => match self.connection.send(message, self.now) {
-                    Ok(()) => {}
-                    Err(SendError::Full(message)) => {
-                        self.pending_mut().put_back(Outbound::Message(message));
-                        break;
-                    }
-                    Err(_) => self.refused = true,
-                },
-                Outbound::Frames { frames, payload } => {
-                    if self.encode_frames(frames, payload) {
-                        continue;
-                    }
-                    break;
-                }
-                Outbound::Fragment { fragment, compress } => {
-                    let fin = fragment.fin;
-                    let sent = if compress {
-                        self.connection.send_fragment(fragment, self.now)
-                    } else {
-                        self.connection.send_fragment_uncompressed(fragment, self.now)
-                    };
-                    match sent {
-                        Ok(()) => {}
-                        Err(SendError::Full(part)) => {
-                            let fragment = Fragment { part: part.into_message(), fin };
-                            self.pending_mut().put_back(Outbound::Fragment { fragment, compress });
-                            break;
-                        }
-                        Err(_) => self.refused = true,
-                    }
-                }
-                Outbound::Ping(answer) => {
-                    if let Some(number) = self.connection.ping(self.now) {
-                        self.rare.pings.push((number, answer));
-                    } else {
-                        let open = self.connection.state() == ClosingState::Open;
-                        let error = if open { PingError::TooMany } else { PingError::Closed };
-                        // The caller may have gone; then nobody wants to know.
-                        drop(answer.send(Err(error)));
-                    }
-                }
-                Outbound::Close(close) => self.connection.close(close, self.now),
-                Outbound::Fail(close) => self.connection.fail(close, self.now),
+            if let Err(outbound) = self.encode_one(outbound) {
+                self.pending_mut().put_back(outbound);
+                break;
             }
-            self.encoded += payload;
         }
         self.report |= self.outbox_left && self.pending.is_none();
+    }
+
+    /// Gives one thing to the connection. It comes back where that has no room for it.
+    fn encode_one(&mut self, outbound: Outbound) -> Result<(), Outbound> {
+        let payload = outbound.payload();
+        match outbound {
+            Outbound::Message(message) => {
+                let sent = self.connection.send(message, self.now);
+                self.taken_or_back(sent).map_err(Outbound::Message)?;
+            }
+            Outbound::Frames { frames, payload } => {
+                let sent = self.connection.send_frames(frames, self.now);
+                self.taken_or_back(sent).map_err(|frames| Outbound::Frames { frames, payload })?;
+            }
+            Outbound::Fragment { fragment, compress } => {
+                let fin = fragment.fin;
+                let sent = if compress {
+                    self.connection.send_fragment(fragment, self.now)
+                } else {
+                    self.connection.send_fragment_uncompressed(fragment, self.now)
+                };
+                self.taken_or_back(sent).map_err(|part| {
+                    let fragment = Fragment { part: part.into_message(), fin };
+                    Outbound::Fragment { fragment, compress }
+                })?;
+            }
+            Outbound::Ping(answer) => {
+                if let Some(number) = self.connection.ping(self.now) {
+                    self.rare.pings.push((number, answer));
+                } else {
+                    let open = self.connection.state() == ClosingState::Open;
+                    let error = if open { PingError::TooMany } else { PingError::Closed };
+                    // The caller may have gone; then nobody wants to know.
+                    drop(answer.send(Err(error)));
+                }
+            }
+            Outbound::Close(close) => self.connection.close(close, self.now),
+            Outbound::Fail(close) => self.connection.fail(close, self.now),
+        }
+        self.encoded += payload;
+        Ok(())
+    }
+
+    /// What comes back for want of room. What is refused behind a Close frame is dropped: nothing can
+    /// follow it, and whoever sent it hears of the end.
+    fn taken_or_back<M>(&mut self, sent: Result<(), SendError<M>>) -> Result<(), M> {
+        match sent {
+            Ok(()) => Ok(()),
+            Err(SendError::Full(message)) => Err(message),
+            Err(_) => {
+                self.refused = true;
+                Ok(())
+            }
+        }
     }
 
     fn pop_pending(&mut self) -> Option<Outbound> {
@@ -238,26 +216,7 @@ impl Turn {
         }
         outbound
     }
-
-    pub(super) fn deliver(&mut self, inbound: Inbound) {
-        self.inbox_len += 1;
-        self.inbox_bytes += inbound.len();
-        if self.arrived.capacity() == 0 {
-            self.arrived = spare::take();
-        }
-        self.arrived.push_back(inbound);
-    }
-
-    pub(super) fn inbox_is_full(&self) -> bool {
-        self.inbox_len >= INBOX_MAX || self.inbox_bytes >= INBOX_BYTES_MAX
-    }
 }
-
-/// Messages that wait for the application before reading stops: enough for a turn of small ones.
-const INBOX_MAX: usize = 256;
-
-/// Bytes of payload that wait for the application before reading stops. One message may exceed it.
-pub(super) const INBOX_BYTES_MAX: usize = 256 * 1024;
 
 /// Bytes encoded ahead of the transport: one large write. A Pong waits behind no more than this, or
 /// behind one message.

@@ -1,13 +1,13 @@
 //! The task that owns a connection's transport: it reads, writes, keeps time, and ends the
 //! connection, whatever the application awaits.
 
+mod arrivals;
 mod ending;
 mod exchange;
 mod rare;
 mod transfer;
 
 use std::{
-    collections::VecDeque,
     future::Future,
     mem,
     pin::{Pin, pin},
@@ -25,12 +25,8 @@ use tokio::{
 };
 use tracing::Span;
 
-use self::rare::Rare;
-use super::{
-    outbox::Outbox,
-    queues::{Inbound, Queues},
-    spare,
-};
+use self::{arrivals::Arrivals, rare::Rare};
+use super::{outbox::Outbox, queues::Queues};
 
 pin_project! {
     /// One connection's task. It ends when the connection does.
@@ -52,13 +48,7 @@ struct Turn {
     /// When `sleep` fires.
     armed: Option<Instant>,
 
-    /// What was parsed and is not in the inbox yet.
-    arrived: VecDeque<Inbound>,
-    /// How full the inbox is, with what arrived.
-    inbox_len: usize,
-    inbox_bytes: usize,
-    /// Whether the application has handled all that it was given.
-    idle: bool,
+    arrivals: Arrivals,
 
     /// What was taken from the outbox and is not encoded yet.
     pending: Option<Box<Outbox>>,
@@ -113,10 +103,7 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
             queues,
             now: now(),
             armed: None,
-            arrived: VecDeque::new(),
-            inbox_len: 0,
-            inbox_bytes: 0,
-            idle: true,
+            arrivals: Arrivals::default(),
             pending: None,
             outbox_left: false,
             taken: 0,
@@ -252,9 +239,7 @@ impl Turn {
 
     /// Frees what a burst left behind.
     fn rest(&mut self) {
-        if self.arrived.capacity() > 0 {
-            spare::give(mem::take(&mut self.arrived));
-        }
+        self.arrivals.rest();
         self.rare.rest();
     }
 

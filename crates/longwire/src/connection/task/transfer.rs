@@ -120,7 +120,7 @@ impl Turn {
 
     /// Reads once. Says whether anything came.
     pub(super) fn read<T: AsyncRead>(&mut self, mut io: Pin<&mut T>, cx: &mut Context<'_>) -> bool {
-        let full = self.has_unparsed() || self.inbox_is_full();
+        let full = self.has_unparsed() || self.arrivals.is_full();
         self.skipped = full && self.connection.is_reading();
         if self.read_ended || self.skipped {
             self.connection.handle_reading(false, self.now);
@@ -181,7 +181,7 @@ impl Turn {
 
     /// Parses what was left while the inbox was full.
     pub(super) fn parse_unparsed(&mut self) {
-        if !self.has_unparsed() || self.inbox_is_full() {
+        if !self.has_unparsed() || self.arrivals.is_full() {
             return;
         }
         let mut unparsed = mem::take(&mut self.rare.unparsed);
@@ -199,7 +199,7 @@ impl Turn {
 
     /// Takes events out of `input` until it is used up or the inbox is full.
     pub(super) fn poll_events(&mut self, input: &mut Input<'_>) {
-        while !self.inbox_is_full()
+        while !self.arrivals.is_full()
             && !self.connection.owes_close()
             && let Some(event) = self.connection.poll_event(input, self.now)
         {
@@ -209,8 +209,8 @@ impl Turn {
 
     pub(super) fn on_event(&mut self, event: Event) {
         match event {
-            Event::Message(message) => self.deliver(Inbound::Message(message)),
-            Event::Fragment(fragment) => self.deliver(Inbound::Fragment(fragment)),
+            Event::Message(message) => self.arrivals.push(Inbound::Message(message)),
+            Event::Fragment(fragment) => self.arrivals.push(Inbound::Fragment(fragment)),
             Event::Pong { answers: Some((number, round_trip)), .. } => {
                 self.report = true;
                 let answered = self.rare.pings.partition_point(|(ping, _)| *ping <= number);
