@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use longwire_proto::{Close, Fragment, Frames, Message, Sendable};
+use longwire_proto::{Close, Fragment, Frames, Message, Prepared, Sendable};
 use tokio::sync::oneshot;
 
 use crate::error::PingError;
@@ -54,6 +54,8 @@ pub(super) enum Taken {
 /// A queue of what was sent. Holds no memory while it is empty.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
+    /// Before all of `queue`: a message for many connections, which mostly finds nothing else here.
+    first: Option<Prepared>,
     queue: VecDeque<Outbound>,
     /// Behind all of `queue`.
     frames: Frames,
@@ -66,8 +68,15 @@ impl Outbox {
     pub(super) fn push(&mut self, outbound: Outbound) {
         self.count += outbound.count();
         self.payload += outbound.payload();
-        self.seal();
-        self.append_to_queue(outbound);
+        match outbound {
+            Outbound::Message(Sendable::Prepared(prepared)) if self.count == 1 => {
+                self.first = Some(prepared);
+            }
+            outbound => {
+                self.seal();
+                self.append_to_queue(outbound);
+            }
+        }
     }
 
     /// Encodes a small message, behind those before it.
@@ -86,11 +95,13 @@ impl Outbox {
     pub(super) fn put_back(&mut self, outbound: Outbound) {
         self.count += outbound.count();
         self.payload += outbound.payload();
+        debug_assert!(self.first.is_none(), "it would have been given first");
         self.queue.push_front(outbound);
     }
 
     pub(super) fn pop(&mut self) -> Option<Outbound> {
-        let outbound = self.queue.pop_front().or_else(|| self.take_frames())?;
+        let first = self.take_first().or_else(|| self.queue.pop_front());
+        let outbound = first.or_else(|| self.take_frames())?;
         self.count -= outbound.count();
         self.payload -= outbound.payload();
         Some(outbound)
@@ -99,6 +110,7 @@ impl Outbox {
     /// Puts all of another behind what is here.
     pub(super) fn append(&mut self, mut other: Self) {
         self.seal();
+        self.queue.extend(other.take_first());
         self.queue.append(&mut other.queue);
         self.frames = other.frames;
         self.frames_payload = other.frames_payload;
@@ -108,9 +120,10 @@ impl Outbox {
 
     /// All of it.
     pub(super) fn take(&mut self) -> Taken {
-        let one = match self.queue.len() {
-            0 => self.take_frames(),
-            1 if self.frames.is_empty() => self.queue.pop_front(),
+        let one = match (self.first.is_some(), self.queue.len(), self.frames.is_empty()) {
+            (true, 0, true) => self.take_first(),
+            (false, 0, false) => self.take_frames(),
+            (false, 1, true) => self.queue.pop_front(),
             _ => None,
         };
         match one {
@@ -124,6 +137,9 @@ impl Outbox {
 
     /// Throws away what comes before the Close frame. Says whether there is one.
     pub(super) fn skip_to_close(&mut self) -> bool {
+        if let Some(first) = self.first.take_if(|_| !self.queue.is_empty()) {
+            self.queue.push_front(Outbound::Message(first.into()));
+        }
         let is_close = |it: &Outbound| matches!(it, Outbound::Close(_) | Outbound::Fail(_));
         let Some(close) = self.queue.iter().position(is_close) else { return false };
         for outbound in self.queue.drain(..close) {
@@ -151,6 +167,10 @@ impl Outbox {
         if let Some(frames) = self.take_frames() {
             self.append_to_queue(frames);
         }
+    }
+
+    fn take_first(&mut self) -> Option<Outbound> {
+        Some(Outbound::Message(self.first.take()?.into()))
     }
 
     fn append_to_queue(&mut self, outbound: Outbound) {

@@ -66,10 +66,11 @@ impl Outgoing {
         self.len += self.open.len() - start;
     }
 
-    /// Appends a frame that was encoded before: copied or shared as a payload is.
+    /// Appends a frame that was encoded before, for many connections: a short one is copied, a longer one
+    /// shared, since it is warm in the caches and a copy for each connection would not be.
     pub(super) fn push_encoded(&mut self, frame: &Bytes) {
         self.len += frame.len();
-        if frame.len() > COPY_MAX {
+        if frame.len() > SHARED_MIN {
             self.seal(frame.clone());
         } else {
             self.make_room(frame.len());
@@ -193,6 +194,9 @@ impl Buf for Outgoing {
 /// The longest payload that is copied beside its header, in bytes. Beyond it a further slice of a
 /// vectored write costs less than the copy.
 const COPY_MAX: usize = 4096;
+
+/// The longest frame for many connections that is copied, in bytes.
+const SHARED_MIN: usize = 256;
 
 /// Where the run of small frames is cut, in bytes, so that what was written can be freed while a
 /// sender keeps the queue from ever being empty.
