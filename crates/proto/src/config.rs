@@ -21,7 +21,7 @@ pub struct Config {
     pub idle_timeout: Option<Duration>,
     /// Whether messages are delivered whole or as they arrive. Default: whole.
     pub delivery: Delivery,
-    /// The largest payload of a frame that is sent, in bytes: a longer message goes out in
+    /// The largest payload of a frame that is sent, in bytes, 4 GiB at the most: a longer message goes out in
     /// fragments, between which control frames may pass. Fragments that the caller cuts stay as they
     /// are. Default: `None`, one frame a message.
     pub fragment_size: Option<NonZeroUsize>,

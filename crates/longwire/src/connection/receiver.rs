@@ -125,10 +125,11 @@ impl Receiver {
     }
 
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        if self.batch.is_empty() && ready!(self.poll_batch(cx))? {
-            if let Some(message) = self.next_whole() {
-                return Poll::Ready(Ok(Some(message)));
-            }
+        if self.batch.is_empty()
+            && ready!(self.poll_batch(cx))?
+            && let Some(message) = self.next_whole()
+        {
+            return Poll::Ready(Ok(Some(message)));
         }
         loop {
             let Some(fragment) = ready!(self.poll_part(cx))? else {

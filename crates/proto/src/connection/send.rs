@@ -1,7 +1,7 @@
 //! Messages out: compression, fragmentation, masking, and control frames between (RFC 6455 §5.4, §5.5,
 //! §6.1; RFC 7692 §6.1).
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use bytes::{Buf, Bytes};
 
@@ -17,7 +17,8 @@ pub(super) struct Send {
     pub(super) outgoing: Outgoing,
     /// A client's masking keys; a server has none.
     keys: Option<Box<dyn MaskingKeys>>,
-    fragment_size: Option<NonZeroUsize>,
+    /// The largest payload of a frame, if there is one; of 4 GiB at the most, which no memory holds.
+    fragment_size: Option<NonZeroU32>,
     /// permessage-deflate, if it is in use.
     deflate: Option<Box<Compressor>>,
     /// What is not queued yet of a long message, so that control frames may pass it.
@@ -78,7 +79,8 @@ impl Send {
         Self {
             outgoing: Outgoing::default(),
             keys,
-            fragment_size,
+            fragment_size: fragment_size
+                .map(|size| NonZeroU32::try_from(size).unwrap_or(NonZeroU32::MAX)),
             deflate: None,
             rest: None,
             under_way: None,
@@ -132,9 +134,14 @@ impl Send {
         Ok(())
     }
 
+    /// The largest payload of a frame.
+    fn frame_max(&self) -> usize {
+        self.fragment_size.map_or(usize::MAX, |size| size.get() as usize)
+    }
+
     /// Queues a payload as it is, in as many frames as it takes.
     fn whole(&mut self, opcode: Opcode, rsv: u8, payload: Bytes) {
-        let frame_max = self.fragment_size.map_or(usize::MAX, NonZeroUsize::get);
+        let frame_max = self.frame_max();
         if payload.len() <= frame_max {
             self.frame(opcode, rsv, true, payload);
         } else {
@@ -173,7 +180,7 @@ impl Send {
             return false;
         };
         // Where the caller cuts the message, only what is beyond a piece is cut further.
-        let frame_max = self.fragment_size.filter(|_| fin).map_or(usize::MAX, NonZeroUsize::get);
+        let frame_max = if fin { self.frame_max() } else { usize::MAX };
         self.first_frame(Rest { ready, plain, frame_max, fin }, opcode, RSV1);
         self.top_up();
         true
