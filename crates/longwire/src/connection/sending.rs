@@ -40,13 +40,13 @@ impl Future for Sending<'_> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let this = self.get_mut();
-        if let State::Begun(message) = &this.state
-            && this.queues.encode(message)
-        {
-            this.state = State::Done;
-            return Poll::Ready(Ok(()));
+        match mem::replace(&mut this.state, State::Done) {
+            State::Begun(message) if this.queues.encode(&message) => Poll::Ready(Ok(())),
+            state => {
+                this.state = state;
+                this.poll_slowly(cx)
+            }
         }
-        this.poll_slowly(cx)
     }
 }
 

@@ -36,14 +36,12 @@ impl Assembler {
     }
 
     /// A message of one piece, unmasked.
-    pub(super) fn whole(
-        message_type: MessageType,
-        payload: &[u8],
-    ) -> Result<Message, ProtocolError> {
+    /// `None` if it is text and not UTF-8.
+    pub(super) fn whole(message_type: MessageType, payload: &[u8]) -> Option<Message> {
         if message_type == MessageType::Text {
-            Utf8Validator::default().finish(payload).map_err(|_| ProtocolError::TextNotUtf8)?;
+            Utf8Validator::default().finish(payload).ok()?;
         }
-        Ok(message(message_type, Bytes::copy_from_slice(payload)))
+        Some(message(message_type, Bytes::copy_from_slice(payload)))
     }
 
     /// Counts a further frame. What is delivered as it arrives is kept nowhere, so has no limits.

@@ -30,6 +30,11 @@ impl<'a> Input<'a> {
         self.rest.len()
     }
 
+    /// What is not yet taken, to be unmasked in place.
+    pub(crate) fn rest_mut(&mut self) -> &mut [u8] {
+        self.rest
+    }
+
     /// Takes the next `count` bytes.
     pub(crate) fn take(&mut self, count: usize) -> &'a mut [u8] {
         let (taken, rest) = std::mem::take(&mut self.rest).split_at_mut(count);

@@ -142,17 +142,17 @@ impl Receive {
 
     /// Takes a message of one frame that lies whole in `input`: the common case, in one step.
     ///
-    /// Anything else is left to [`Self::next`], which knows every rule.
+    /// Anything else, and whatever is at fault, is left to [`Self::next`], which knows every rule.
     #[inline]
     pub(super) fn take_message(
         &mut self,
         input: &mut Input<'_>,
         config: &Config,
-    ) -> Option<Result<Message, ProtocolError>> {
+    ) -> Option<Message> {
         if self.frame.is_some() || self.message.is_some() || self.header_len > 0 {
             return None;
         }
-        let Ok(Some((header, len))) = FrameHeader::parse(input.rest()) else { return None };
+        let (header, len) = FrameHeader::parse(input.rest()).ok()??;
         let message_type = match header.opcode {
             Opcode::Text => MessageType::Text,
             Opcode::Binary => MessageType::Binary,
@@ -169,12 +169,19 @@ impl Receive {
         if !simple {
             return None;
         }
-        let frame = input.take(len + usize::try_from(header.payload_len).expect("it is there"));
-        let payload = &mut frame[len..];
+        let end = len + usize::try_from(header.payload_len).expect("it is there");
+        let payload = &mut input.rest_mut()[len..end];
         if let Some(mut key) = header.masking_key() {
             key.apply(payload);
         }
-        Some(Assembler::whole(message_type, payload))
+        let message = Assembler::whole(message_type, payload);
+        if message.is_some() {
+            input.take(end);
+        } else if let Some(mut key) = header.masking_key() {
+            // Not UTF-8. Masked again, it is as it was.
+            key.apply(payload);
+        }
+        message
     }
 
     fn take_header(&mut self, input: &mut Input<'_>) -> Result<Option<FrameHeader>, ProtocolError> {

@@ -19,6 +19,7 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
+    #[inline]
     pub(super) fn push(&mut self, inbound: Inbound) {
         self.inbox_len += 1;
         self.inbox_bytes += inbound.len();

@@ -199,11 +199,14 @@ impl Turn {
 
     /// Takes events out of `input` until it is used up or the inbox is full.
     pub(super) fn poll_events(&mut self, input: &mut Input<'_>) {
-        while !self.arrivals.is_full()
-            && !self.connection.owes_close()
-            && let Some(event) = self.connection.poll_event(input, self.now)
-        {
-            self.on_event(event);
+        while !self.arrivals.is_full() && !self.connection.owes_close() {
+            if let Some(message) = self.connection.poll_message(input, self.now) {
+                self.arrivals.push(Inbound::Message(message));
+            } else if let Some(event) = self.connection.poll_event(input, self.now) {
+                self.on_event(event);
+            } else {
+                break;
+            }
         }
     }
 
