@@ -512,6 +512,37 @@ fn a_connection_served_within_the_handler_of_another_relays_for_it() {
 }
 
 #[test]
+fn what_is_sent_in_the_midst_of_a_turn_goes_out() {
+    for len in [3, 5000] {
+        run(async move {
+            let (give, given) = tokio::sync::oneshot::channel();
+            let (serving, peer) = spawned(quiet(), async move |socket: WebSocket| {
+                let (sender, mut receiver) = socket.split();
+                give.send(sender).expect("the test waits");
+                while let Ok(Some(_)) = receiver.recv().await {}
+            })
+            .await;
+            let sender = given.await.expect("the handler runs");
+            let before = peer.seen().written;
+            // A transport may well call code that sends, such as a log that goes to the peer.
+            let other = sender.clone();
+            peer.at_write(move || other.try_send(vec![2; len]).expect("room"));
+            sender.send(vec![1; 3]).await.expect("open");
+            // Nothing else happens: to read would wake the connection.
+            let header = if len < 126 { 2 } else { 4 };
+            peer.until(|seen, _| seen.written - before == 2 + 3 + header + len).await;
+            let mut frames = Frames::default();
+            assert_eq!(frames.read(&peer).await.payload, [1; 3]);
+            assert_eq!(frames.read(&peer).await.payload, vec![2; len]);
+            drop(sender);
+            peer.write(masked(true, CLOSE, &close_payload(1000, "")));
+            assert_eq!(leave(&mut frames, &peer).await, 1000);
+            serving.await.expect("no panic").expect("accepted");
+        });
+    }
+}
+
+#[test]
 fn a_handler_that_panics_closes_with_1011_behind_what_it_sent() {
     run(async {
         let elsewhere = Arc::new(std::sync::Mutex::new(None));

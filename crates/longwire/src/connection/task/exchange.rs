@@ -77,7 +77,7 @@ impl Turn {
         match taken {
             None => {}
             Some(Taken::Frames { frames, payload }) => {
-                self.encode_frames(frames, payload);
+                self.unoffered = self.encode_frames(frames, payload);
             }
             Some(Taken::Queue(queue)) => self.pending = Some(queue),
         }
@@ -141,7 +141,8 @@ impl Turn {
     /// Whether an exchange may have made something possible.
     pub(super) fn has_work(&self) -> bool {
         let reads_again = self.skipped && !self.inbox_is_full();
-        reads_again || self.pending.is_some() || self.has_unparsed() || !self.is_open()
+        let writes = self.unoffered || self.pending.is_some();
+        reads_again || writes || self.has_unparsed() || !self.is_open()
     }
 
     /// Whether a write leaves nothing more to do.
