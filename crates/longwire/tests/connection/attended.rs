@@ -575,6 +575,24 @@ fn a_handler_that_panics_closes_with_1011_behind_what_it_sent() {
 }
 
 #[test]
+fn a_handler_that_panics_before_it_gives_its_future_closes_with_1011_too() {
+    run(async {
+        let (serving, peer) = spawned(quiet(), |socket: WebSocket| {
+            socket.try_send("before").expect("open");
+            resume_unwind(Box::new("the handler's bug"));
+            #[allow(unreachable_code, reason = "it says what the future's type is")]
+            pending::<()>()
+        })
+        .await;
+        let mut frames = Frames::default();
+        assert_eq!(frames.read(&peer).await.payload, b"before");
+        assert_eq!(leave(&mut frames, &peer).await, 1011);
+        let panic = serving.await.expect_err("it panics").into_panic();
+        assert_eq!(panic.downcast_ref(), Some(&"the handler's bug"));
+    });
+}
+
+#[test]
 fn a_handler_that_panics_after_the_end_panics_all_the_same() {
     run(async {
         let (serving, peer) = spawned(quiet(), async |mut socket: WebSocket| {
