@@ -698,6 +698,49 @@ fn a_socket_elsewhere_hears_that_the_future_was_dropped() {
 }
 
 #[test]
+fn a_future_that_moves_into_another_task_goes_on_there() {
+    run(async {
+        let (ask, mut asked) = mpsc::unbounded_channel::<u8>();
+        let (give, given) = tokio::sync::oneshot::channel();
+        let (pipe, peer) = pipe();
+        peer.write(OPENING);
+        let incoming = Acceptor::new().config(quiet()).read(pipe).await.expect("a good request");
+        let mut serving = Box::pin(incoming.serve(async move |socket: WebSocket| {
+            let (sender, receiver) = socket.split();
+            drop(give.send(sender.clone()));
+            while let Some(number) = asked.recv().await {
+                sender.send(vec![number; 2]).await.expect("open");
+            }
+            drop(receiver);
+        }));
+        // In a task that ends before it does, as with a timeout around it.
+        serving = tokio::spawn(async move {
+            assert!(dropped_after(&mut serving, 20).await.is_none());
+            serving
+        })
+        .await
+        .expect("no panic");
+        let sender = given.await.expect("the handler runs");
+        skip_answer(&peer).await;
+        let serving = tokio::spawn(serving);
+        settle().await;
+        let before = peer.seen().written;
+        sender.send("one").await.expect("open");
+        // Nothing else happens: to read would wake the connection.
+        peer.until(|seen, _| seen.written - before == 5).await;
+        ask.send(1).expect("the handler lives");
+        peer.until(|seen, _| seen.written - before == 9).await;
+        drop((ask, sender));
+        peer.until(|seen, _| seen.written - before == 13).await;
+        let mut frames = Frames::default();
+        assert_eq!(frames.read(&peer).await.payload, b"one");
+        assert_eq!(frames.read(&peer).await.payload, [1, 1]);
+        assert_eq!(leave(&mut frames, &peer).await, 1000);
+        serving.await.expect("no panic").expect("accepted");
+    });
+}
+
+#[test]
 fn a_busy_handler_leaves_other_tasks_their_turn() {
     async fn others_run(peer: &Peer) {
         let before = peer.seen();
