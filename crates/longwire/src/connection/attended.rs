@@ -39,11 +39,22 @@ pin_project! {
 type Panic = Box<dyn Any + Send>;
 
 impl<T, F> Attended<T, F> {
-    pub(crate) fn new(task: Task<T>, handler: F) -> Self {
+    /// `begin` gives the handler.
+    pub(crate) fn new(task: Task<T>, begin: impl FnOnce() -> F) -> Self {
         let queues = task.queues().clone();
         let waker = Waker::from(queues.clone());
-        Self { task: Some(task), handler: Some(handler), queues, waker, panic: None }
+        let (handler, panic) = match catch_unwind(AssertUnwindSafe(begin)) {
+            Ok(handler) => (Some(handler), None),
+            Err(panic) => (None, Some(Box::new(after_panic(&queues, panic)))),
+        };
+        Self { task: Some(task), handler, queues, waker, panic }
     }
+}
+
+/// The peer hears of a panic, and the connection ends in order, before anybody else does.
+fn after_panic(queues: &Queues, panic: Panic) -> Panic {
+    queues.close(CloseCode::INTERNAL_ERROR.into());
+    panic
 }
 
 impl<T: AsyncRead + AsyncWrite, F: Future> Future for Attended<T, F> {
@@ -74,10 +85,7 @@ impl<T: AsyncRead + AsyncWrite, F: Future> Future for Attended<T, F> {
                     Ok(Poll::Pending) => {}
                     Ok(Poll::Ready(_)) => this.handler.set(None),
                     Err(panic) => {
-                        // The peer hears of it, and the connection ends in order, before anybody
-                        // else does.
-                        queues.close(CloseCode::INTERNAL_ERROR.into());
-                        *this.panic = Some(Box::new(panic));
+                        *this.panic = Some(Box::new(after_panic(queues, panic)));
                         this.handler.set(None);
                     }
                 }

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Wake, Waker},
@@ -31,7 +31,7 @@ pub(crate) struct Queues {
     handler_woken: AtomicBool,
     /// Bytes of payload that the task took from the outbox and that the transport did not take yet.
     wire_bytes: AtomicUsize,
-    /// The task's waker, which stays the same for the task's life.
+    /// The task's waker. See [`Waiting::moved`].
     task: OnceLock<Waker>,
     /// Made by the first that waits.
     waiting: OnceLock<Box<Waiting>>,
@@ -48,6 +48,8 @@ pub(super) struct Waiting {
     pub(super) progress: Notify,
     /// Whose turn it is, of the senders that wait.
     pub(super) turn: tokio::sync::Mutex<()>,
+    /// The waker of the task into which the connection's future has moved, if it ever did.
+    moved: OnceLock<Mutex<Waker>>,
 }
 
 /// What is known of a connection from its opening handshake on.
@@ -197,7 +199,7 @@ impl Queues {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under the lock, so the state behind it is whole.
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the task that something changed. Called without the lock.
@@ -211,11 +213,19 @@ impl Queues {
 
     /// Wakes the task, unless it runs on this thread at this moment: then it looks before it rests.
     fn wake_task(&self) {
-        if !attended::is_here(self)
-            && let Some(task) = self.task.get()
-        {
+        if attended::is_here(self) {
+            return;
+        }
+        if let Some(moved) = self.moved() {
+            let task = moved.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            task.wake();
+        } else if let Some(task) = self.task.get() {
             task.wake_by_ref();
         }
+    }
+
+    fn moved(&self) -> Option<&Mutex<Waker>> {
+        self.waiting.get()?.moved.get()
     }
 
     /// Whether something changed that the task has not looked at, or its handler was woken.
@@ -295,13 +305,28 @@ impl Queues {
         self.changed.load(Ordering::Relaxed) && self.changed.swap(false, Ordering::AcqRel)
     }
 
-    /// Remembers whom to wake. Each connection's future lives in one task from start to end, so its
-    /// waker never changes.
+    /// Remembers whom to wake: nearly always the same from start to end, but whoever holds the
+    /// connection's future may move it from one task into another.
     pub(super) fn register_task(&self, waker: &Waker) {
-        if self.task.get().is_none() {
-            self.task.get_or_init(|| waker.clone());
+        let mut is_new = false;
+        let first = self.task.get_or_init(|| {
+            is_new = true;
+            waker.clone()
+        });
+        if let Some(moved) = self.moved() {
+            let mut moved = moved.lock().unwrap_or_else(PoisonError::into_inner);
+            if !moved.will_wake(waker) {
+                is_new = true;
+                moved.clone_from(waker);
+            }
+        } else if !first.will_wake(waker) {
+            is_new = true;
+            self.waiting().moved.get_or_init(|| Mutex::new(waker.clone()));
+        }
+        if is_new {
             // Whoever looked for the waker before it was there is heard now.
             self.changed.swap(true, Ordering::AcqRel);
+            self.handler_woken.swap(true, Ordering::AcqRel);
         }
     }
 

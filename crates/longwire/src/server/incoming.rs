@@ -136,7 +136,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Incoming<T> {
         // life; and in one expression, since what has a name keeps a place in this future.
         Box::pin(self.open(answer))
             .await
-            .map(|(socket, task)| Attended::new(task, handler(socket)))?
+            .map(|(socket, task)| Attended::new(task, || handler(socket)))?
             .await;
         Ok(())
     }

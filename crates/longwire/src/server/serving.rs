@@ -61,7 +61,7 @@ where
                 ServingProj::Opening { opening, attendant } => {
                     match (ready!(opening.as_mut().poll(cx)), attendant.take()) {
                         (Some((socket, task)), Some((handler, place))) => Self::Open {
-                            attended: Attended::new(task, place.attend(handler(socket))),
+                            attended: Attended::new(task, || place.attend(handler(socket))),
                         },
                         _ => Self::Failed,
                     }

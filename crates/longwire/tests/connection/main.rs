@@ -1,5 +1,6 @@
 //! The connection's task and its handles, over transports of the tests' own and a paused clock.
 
+mod attended;
 mod backpressure;
 mod cancel_safety;
 mod closing;

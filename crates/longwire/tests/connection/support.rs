@@ -97,7 +97,7 @@ pub(crate) fn quiet() -> Config {
     config(|config| config.keepalive = None)
 }
 
-const OPENING: &str = "GET / HTTP/1.1\r\nHost: server.example\r\nUpgrade: websocket\r\n\
+pub(crate) const OPENING: &str = "GET / HTTP/1.1\r\nHost: server.example\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 

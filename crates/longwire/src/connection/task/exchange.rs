@@ -93,8 +93,9 @@ impl Turn {
             }
         };
         let left = if self.may_encode() { self.encode_one(outbound) } else { Err(outbound) };
-        if let Err(outbound) = left {
-            self.pending_mut().put_back(outbound);
+        match left {
+            Ok(()) => self.unoffered = true,
+            Err(outbound) => self.pending_mut().put_back(outbound),
         }
     }
 
@@ -110,7 +111,8 @@ impl Turn {
     /// Whether an exchange may have made something possible.
     pub(super) fn has_work(&self) -> bool {
         let reads_again = self.skipped && !self.arrivals.is_full();
-        reads_again || self.pending.is_some() || self.has_unparsed() || !self.is_open()
+        let writes = self.unoffered || self.pending.is_some();
+        reads_again || writes || self.has_unparsed() || !self.is_open()
     }
 
     /// Whether a write leaves nothing more to do.

@@ -61,6 +61,8 @@ struct Turn {
     due: u64,
     /// Whether something was taken and thrown away, so that no more counts as flushed.
     refused: bool,
+    /// Whether frames were given to the connection that the transport was not offered yet.
+    unoffered: bool,
     /// Payload bytes encoded since all was written.
     encoded: usize,
     /// Whether the handles are to be told of progress: in writing, of a round-trip time, or to the end.
@@ -109,6 +111,7 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
             taken: 0,
             due: 0,
             refused: false,
+            unoffered: false,
             encoded: 0,
             report: false,
             progress: false,

@@ -27,6 +27,7 @@ impl Turn {
     ) -> bool {
         let mut wrote = false;
         let mut pieces = 0;
+        self.unoffered = false;
         while !self.write_failed
             && !self.tired
             && let Some(transmit) = self.connection.poll_transmit()
