@@ -148,12 +148,9 @@ impl WebSocketUpgrade {
         if let Some(peer_addr) = peer_addr {
             upgrade = upgrade.from_peer(peer_addr);
         }
-        // Boxed, so that it goes with the handshake and does not stay in the task for its life.
-        let upgrade = Box::pin(upgrade);
         tokio::spawn(async move {
-            match upgrade.await {
-                Ok(socket) => callback(socket).await,
-                Err(error) => on_failed_upgrade(error),
+            if let Err(error) = upgrade.serve(callback).await {
+                on_failed_upgrade(error);
             }
         });
         response.map(|()| Body::empty())

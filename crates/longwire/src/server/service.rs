@@ -89,12 +89,9 @@ where
             upgrade = upgrade.from_peer(peer_addr);
         }
         let (handler, request) = (self.handler.clone(), request.map(drop));
-        // Boxed, so that it goes with the handshake and does not stay in the task for its life.
-        let upgrade = Box::pin(upgrade);
         tokio::spawn(async move {
-            match upgrade.await {
-                Ok(socket) => handler(socket, request).await,
-                Err(error) => debug!(%error, "an accepted connection did not open"),
+            if let Err(error) = upgrade.serve(move |socket| handler(socket, request)).await {
+                debug!(%error, "an accepted connection did not open");
             }
         });
         ready(Ok(response.map(|()| Full::default())))

@@ -2,18 +2,18 @@
 
 use std::{
     error, fmt,
-    future::Future,
+    future::{Future, poll_fn},
     mem,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Extensions, Request, Response};
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use longwire_proto::{
     Config, Side,
@@ -22,7 +22,10 @@ use longwire_proto::{
 use tokio::time::{Sleep, sleep};
 
 use super::{AcceptError, Acceptor, Registration};
-use crate::{WebSocket, connection::Meta};
+use crate::{
+    WebSocket,
+    connection::{Attended, Meta, Task},
+};
 
 impl Acceptor {
     /// Accepts a client's opening handshake that hyper has read: gives the 101 to answer with, and
@@ -158,34 +161,71 @@ impl Upgrade {
     }
 }
 
+impl Upgrade {
+    /// Runs `handler` with the connection once it is open: in one task, the caller's, where awaiting
+    /// this would spawn another for the connection. See [`Incoming::serve`](super::Incoming::serve).
+    ///
+    /// # Errors
+    ///
+    /// As awaiting this gives them.
+    ///
+    /// # Panics
+    ///
+    /// If the handler does, once the connection has been closed with 1011.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the handler and the transport.
+    pub async fn serve<H, F>(self, handler: H) -> Result<(), UpgradeError>
+    where
+        H: FnOnce(WebSocket) -> F,
+        F: Future<Output = ()>,
+    {
+        // Boxed, so that it goes with the handshake and does not stay for the connection's life.
+        Box::pin(self.open())
+            .await
+            .map(|(socket, task)| Attended::new(task, || handler(socket)))?
+            .await;
+        Ok(())
+    }
+
+    async fn open(mut self) -> Result<Opened, UpgradeError> {
+        poll_fn(|cx| self.poll_open(cx)).await
+    }
+
+    /// The connection, whose task is still to be run.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Opened, UpgradeError>> {
+        if let Poll::Ready(result) = Pin::new(&mut self.promise).poll(cx) {
+            let upgraded = result.map_err(UpgradeError::Http)?;
+            // What the client sent behind its request is read from `upgraded` first.
+            let transport = TokioIo::new(upgraded);
+            let (config, meta) = (self.config.clone(), mem::take(&mut self.meta));
+            let registration = self.registration.take();
+            let leftover = Bytes::new();
+            return Poll::Ready(Ok(WebSocket::open(
+                transport,
+                Side::Server,
+                leftover,
+                config,
+                meta,
+                registration,
+            )));
+        }
+        let limit = self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        timer.as_mut().poll(cx).map(|()| Err(UpgradeError::TimedOut { limit }))
+    }
+}
+
+type Opened = (WebSocket, Task<TokioIo<Upgraded>>);
+
 impl Future for Upgrade {
     type Output = Result<WebSocket, UpgradeError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        if let Poll::Ready(result) = Pin::new(&mut this.promise).poll(cx) {
-            let meta = mem::take(&mut this.meta);
-            let registration = this.registration.take();
-            return Poll::Ready(match result {
-                Ok(upgraded) => {
-                    // What the client sent behind its request is read from `upgraded` first.
-                    let transport = TokioIo::new(upgraded);
-                    let config = this.config.clone();
-                    Ok(WebSocket::start(
-                        transport,
-                        Side::Server,
-                        Bytes::new(),
-                        config,
-                        meta,
-                        registration,
-                    ))
-                }
-                Err(error) => Err(UpgradeError::Http(error)),
-            });
-        }
-        let limit = this.limit;
-        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        timer.as_mut().poll(cx).map(|()| Err(UpgradeError::TimedOut { limit }))
+        let (socket, task) = ready!(self.get_mut().poll_open(cx))?;
+        tokio::spawn(task);
+        Poll::Ready(Ok(socket))
     }
 }
 
