@@ -38,8 +38,9 @@
 //!
 //! # What a connection does by itself
 //!
-//! Each connection has a task of its own, which owns the transport. It writes all that was sent since
-//! the application's task last yielded in one call, answers Pings, sends keepalive Pings, enforces
+//! Each connection has a task, which owns the transport; where this library calls a handler, as
+//! [`Server`] does, connection and handler share one. It writes all that was sent since
+//! the application last yielded in one call, answers Pings, sends keepalive Pings, enforces
 //! every limit and timeout of [`Config`], and finishes the closing handshake, whatever the application
 //! awaits. What a peer sent before it closed, or before it broke the protocol, can still be answered:
 //! the Close frame waits for the application to come back for more, up to one second.
