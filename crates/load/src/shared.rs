@@ -131,7 +131,8 @@ impl Shared {
     /// Something came in the window. If it is the first, and came behind the end, the window ends with
     /// it. Whether the end may have changed.
     pub(crate) fn has_come(&self, now: u64) -> bool {
-        let is_first = self.waits.load(Ordering::Relaxed) && self.waits.swap(false, Ordering::AcqRel);
+        let is_first =
+            self.waits.load(Ordering::Relaxed) && self.waits.swap(false, Ordering::AcqRel);
         if is_first {
             // What came at this instant is in the window.
             self.end.fetch_max(now + 1, Ordering::AcqRel);

@@ -27,14 +27,18 @@ impl Worker {
                     return Ok(());
                 };
                 let first = self.share(first);
-                let count = self.clients.len() - first;
                 self.origin = Origin::Sent;
-                self.owed = count as u64 * messages;
+                self.owed = (self.clients.len() - first) as u64 * messages;
                 self.slice = Slice::at(now, Some(&schedule), u64::MAX);
-                self.job = Job::Using(Using { first, next: first, left: messages, in_flight });
-                for _ in 0..self.share(at_once).max(1).min(count) {
-                    self.use_next()?;
-                }
+                self.job = Job::Using(Using {
+                    first,
+                    next: first,
+                    left: messages,
+                    in_flight,
+                    in_flight_max: in_flight * self.share(at_once).max(1) as u64,
+                    waiting: self.owed,
+                });
+                self.use_next()?;
             }
             Command::Close => {
                 self.job = Job::Closing { deadline: now + nanos(CLOSE_MAX) };
@@ -249,21 +253,25 @@ impl Worker {
         Ok(())
     }
 
-    /// Has the next client in turn send its next messages.
+    /// Has the next clients in turn send their next messages, as many as may be on the way together.
     pub(super) fn use_next(&mut self) -> Result<(), LoadError> {
-        let Job::Using(using) = &mut self.job else { return Ok(()) };
-        let count = using.left.min(using.in_flight);
-        if count == 0 {
-            return Ok(());
+        while let Job::Using(using) = &mut self.job {
+            let count = using.left.min(using.in_flight);
+            let on_the_way = self.owed - using.waiting;
+            if using.waiting == 0 || on_the_way + count > using.in_flight_max {
+                break;
+            }
+            let index = using.next;
+            using.waiting -= count;
+            using.next += 1;
+            if using.next == self.clients.len() {
+                using.next = using.first;
+                using.left -= count;
+            }
+            self.clients[index].dialogue.due += count;
+            self.pass_on(index)?;
         }
-        let index = using.next;
-        using.next += 1;
-        if using.next == self.clients.len() {
-            using.next = using.first;
-            using.left -= count;
-        }
-        self.clients[index].dialogue.due += count;
-        self.pass_on(index)
+        Ok(())
     }
 
     /// A handshake took so long. Where handshakes are the load, the connection is closed again.

@@ -116,8 +116,11 @@ struct Using {
     next: usize,
     /// Messages for each in this round of turns, and in those to come.
     left: u64,
-    /// Messages on the way in a turn.
+    /// Messages on the way in a turn, and in all turns together.
     in_flight: u64,
+    in_flight_max: u64,
+    /// Messages whose turn has not come.
+    waiting: u64,
 }
 
 /// From when a message's latency counts.

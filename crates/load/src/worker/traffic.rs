@@ -113,10 +113,7 @@ impl Worker {
             }
             (Job::Using(_), _) => {
                 self.owed -= count;
-                let dialogue = &self.clients[index].dialogue;
-                if dialogue.received == dialogue.due {
-                    self.use_next()?;
-                }
+                self.use_next()?;
             }
             _ => self.owed = self.owed.saturating_sub(count),
         }
