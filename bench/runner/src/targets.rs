@@ -230,12 +230,22 @@ const BACK: f64 = 1.1;
 mod tests {
     use super::*;
     use crate::machine::tests::sitting;
+    use crate::plan::{Plan, Profile};
     use crate::results::tests::run;
     use crate::results::{Missing, Run};
 
     fn verdicts(results: &Results, workload: Workload) -> Vec<Verdict> {
         let name = workload.name();
         judge(results).into_iter().filter(|verdict| verdict.workload == name).collect()
+    }
+
+    #[test]
+    fn the_headline_run_decides_every_target_but_two_threads() {
+        let plan = Plan::new(Profile::Headline, &[]);
+        assert!(plan.kernels);
+        for target in all().iter().filter(|target| target.workload.part != Part::Threads) {
+            assert!(plan.workloads.contains(&target.workload), "{}", target.workload.name());
+        }
     }
 
     #[test]

@@ -186,8 +186,9 @@ impl Workload {
                 format!("Connections are opened and closed, {connections} at a time")
             }
             Kind::Broadcast { receivers, size } => format!(
-                "Messages of {}, each to {receivers} receivers; a message is one delivery",
-                bytes(size)
+                "Messages of {}, each to {receivers} {}; a message is one delivery",
+                bytes(size),
+                if receivers == 1 { "receiver" } else { "receivers" }
             ),
         };
         let besides = match self.part {
