@@ -29,14 +29,17 @@ pub(crate) fn run() -> Result<ExitCode> {
     let mut failed = setup::run_all();
     failed.extend(checks::run_all());
 
-    println!("== tests");
-    let what = ["test", "--workspace", "--all-features", "--no-fail-fast"];
-    let (count, succeeded) = count_tests(&mut cargo(what))?;
-    if !succeeded && count.failed == 0 {
-        failed.push("cargo test (it did not build, or a test program crashed)".into());
-    }
-    if count.passed == 0 {
-        failed.push("no test passed".into());
+    let mut count = Count::default();
+    for (title, arguments) in TESTS {
+        println!("== {title}");
+        let (counted, succeeded) = count_tests(&mut cargo(arguments.iter().copied()))?;
+        if !succeeded && counted.failed == 0 {
+            failed.push(format!("{title} (it did not build, or a test program crashed)"));
+        }
+        if counted.passed == 0 {
+            failed.push(format!("{title}: no test passed"));
+        }
+        count.sum(&counted);
     }
 
     println!("== coverage");
@@ -82,6 +85,12 @@ fn count_tests(command: &mut Command) -> Result<(Count, bool)> {
 }
 
 impl Count {
+    fn sum(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+    }
+
     fn add(&mut self, line: &str) {
         let Some((_, results)) =
             line.strip_prefix("test result: ").and_then(|it| it.split_once(". "))
@@ -122,6 +131,20 @@ fn print_summaries(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What is tested, and how cargo is told: of the benchmark only what a test can hold, for its peers take
+/// long to build.
+const TESTS: [(&str, &[&str]); 3] = [
+    ("tests", &["test", "--workspace", "--all-features", "--no-fail-fast"]),
+    (
+        "tests of the benchmark's runner",
+        &["test", "--manifest-path", "bench/Cargo.toml", "--package", "bench-runner", "--locked"],
+    ),
+    (
+        "tests of the small parts' measuring",
+        &["test", "--manifest-path", "bench/micro/Cargo.toml", "--locked"],
+    ),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +161,13 @@ mod tests {
             count.add(line);
         }
         assert_eq!(count, Count { passed: 5, failed: 5, ignored: 1 });
+    }
+
+    #[test]
+    fn counts_of_several_commands_are_summed() {
+        let mut count = Count { passed: 1, failed: 2, ignored: 3 };
+        count.sum(&Count { passed: 10, failed: 20, ignored: 30 });
+        assert_eq!(count, Count { passed: 11, failed: 22, ignored: 33 });
     }
 
     #[test]

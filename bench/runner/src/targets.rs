@@ -83,11 +83,12 @@ pub(crate) fn all() -> Vec<Target> {
             ..cpu(megabyte, Every(Kind::Peer), AtLeast(1.1))
         },
     ];
-    for workload in [IDLE].into_iter().chain(BURSTS) {
-        targets
-            .push(Target { metric: Metric::UsedBytes, ..cpu(workload, Nothing, AtMost(1200.0)) });
+    for bytes in [1200.0, 600.0] {
+        targets.push(Target { metric: Metric::UsedBytes, ..cpu(IDLE, Nothing, AtMost(bytes)) });
     }
-    targets.push(Target { metric: Metric::UsedBytes, ..cpu(IDLE, Nothing, AtMost(600.0)) });
+    for workload in BURSTS {
+        targets.push(Target { metric: Metric::After, ..cpu(workload, Nothing, AtMost(BACK)) });
+    }
     for workload in workloads::all() {
         if workload.part == Part::Threads {
             targets.push(Target {
@@ -170,6 +171,7 @@ impl Target {
             Metric::Cpu => "CPU",
             Metric::MessagesPerSecond => "throughput",
             Metric::UsedBytes => "bytes a connection at rest",
+            Metric::After => "memory after the burst / before it",
             Metric::P99_9 => "p99.9",
             other => return format!("{other:?}"),
         };
@@ -221,16 +223,29 @@ impl Bound {
     }
 }
 
+/// Memory that is back to what it was: no more than this times as much, for what an allocator keeps.
+const BACK: f64 = 1.1;
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::machine::tests::sitting;
+    use crate::plan::{Plan, Profile};
     use crate::results::tests::run;
     use crate::results::{Missing, Run};
 
     fn verdicts(results: &Results, workload: Workload) -> Vec<Verdict> {
         let name = workload.name();
         judge(results).into_iter().filter(|verdict| verdict.workload == name).collect()
+    }
+
+    #[test]
+    fn the_headline_run_decides_every_target_but_two_threads() {
+        let plan = Plan::new(Profile::Headline, &[]);
+        assert!(plan.kernels);
+        for target in all().iter().filter(|target| target.workload.part != Part::Threads) {
+            assert!(plan.workloads.contains(&target.workload), "{}", target.workload.name());
+        }
     }
 
     #[test]
@@ -289,6 +304,19 @@ mod tests {
         results.runs.push(used);
         let met: Vec<_> = verdicts(&results, IDLE).into_iter().map(|verdict| verdict.met).collect();
         assert_eq!(met, [Some(true), Some(false)]);
+    }
+
+    #[test]
+    fn a_burst_is_compared_with_the_memory_before_it() {
+        for (after, met) in [(2050.0, true), (3000.0, false)] {
+            let mut results = Results::default();
+            let mut burst = Run { workload: BURSTS[1].name(), ..run(0, 1, "longwire", 1.0) };
+            (burst.figures.open_bytes, burst.figures.used_bytes) = (Some(2000.0), Some(after));
+            results.runs.push(burst);
+            let found = verdicts(&results, BURSTS[1]);
+            assert_eq!(found[0].asked, "memory after the burst / before it <= 1.1");
+            assert_eq!((found[0].measured, found[0].met), (Some(after / 2000.0), Some(met)));
+        }
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub struct Plan {
     pub seed: u64,
     /// Load before the measured window. Default: 1 s.
     pub warm_up: Duration,
-    /// The end of the measured window. Default: after 10 s.
+    /// The end of the measured window. Default: after 10 s. Where no message came until then, the
+    /// window ends with the first, for which it waits as long as [`Self::stall_timeout`].
     pub until: Until,
     /// Compression to offer. The run fails if the server does not agree, or never compresses.
     /// Default: none.
@@ -57,8 +58,13 @@ pub enum Workload {
     Connect,
     /// Connections open, have messages echoed, and rest.
     Idle {
-        /// Messages that each has echoed. They take turns.
+        /// Messages that each has echoed.
         messages: u64,
+        /// Connections that have theirs echoed at the same time; the others follow in turn.
+        at_once: usize,
+        /// Messages that a connection keeps on their way in its turn. It has another turn for the
+        /// rest of its messages once all others had theirs.
+        in_flight: u64,
         /// Connections that are used first and kept, whose memory is not counted.
         warm: usize,
         /// How long they rest in the end.
@@ -175,12 +181,14 @@ impl Plan {
 
     fn check_until(&self) -> Result<(), LoadError> {
         let nothing = match (self.workload, self.until) {
-            (Workload::Idle { messages, .. }, _) => messages == 0,
+            (Workload::Idle { messages, at_once, in_flight, .. }, _) => {
+                messages == 0 || at_once == 0 || in_flight == 0
+            }
             (_, Until::Elapsed(window)) => window.is_zero(),
             (_, Until::Messages(count)) => count == 0,
         };
         if nothing {
-            let text = "nothing would be measured; give a time or a count of messages above 0";
+            let text = "nothing would be measured; give a time and counts above 0";
             return Err(LoadError::Plan(text.to_owned()));
         }
         Ok(())

@@ -33,18 +33,22 @@ impl Process {
         Self { pid: std::process::id() }
     }
 
-    /// Waits until the process has used no CPU for a fifth of a second. `false` if it did not come to
-    /// rest.
+    /// Waits until the process has used no CPU for as long as `quiet`. `false` if it did not come to rest.
     pub(crate) fn settle(
         self,
+        quiet: Duration,
         mut wait: impl FnMut(Duration) -> Result<(), LoadError>,
     ) -> Result<bool, LoadError> {
         let start = Instant::now();
         let mut before = self.cpu()?.running;
+        let mut since = start;
         loop {
             wait(SETTLE_STEP)?;
             let now = self.cpu()?.running;
-            if now.saturating_sub(before) < Duration::from_millis(1) {
+            if now.saturating_sub(before) >= SETTLE_USE {
+                since = Instant::now();
+            }
+            if since.elapsed() >= quiet {
                 return Ok(true);
             }
             if start.elapsed() > SETTLE_MAX {
@@ -179,7 +183,10 @@ impl Cpu {
 }
 
 /// How often a process is asked whether it has come to rest.
-const SETTLE_STEP: Duration = Duration::from_millis(200);
+const SETTLE_STEP: Duration = Duration::from_millis(50);
+
+/// CPU time within a step that is no rest any more.
+const SETTLE_USE: Duration = Duration::from_micros(250);
 
 /// How long it may take to.
 const SETTLE_MAX: Duration = Duration::from_secs(30);

@@ -70,7 +70,7 @@ pub fn run(
     let crew = Crew::start(&shared, stop.clone())?;
     let run = Run { shared, crew, rss_start, watch, stage: Stage::Opening, since: Instant::now() };
     match run.shared.plan.workload {
-        Workload::Idle { messages, warm, rest } => run.idle(messages, warm, rest),
+        Workload::Idle { messages, warm, rest, .. } => run.idle(messages, warm, rest),
         _ => run.load(),
     }
 }
@@ -104,7 +104,7 @@ impl Run<'_> {
         let rss_settled = match self.shared.server {
             Some(server) if !self.crew.stop.is_stopped() => {
                 self.stage(Stage::Resting);
-                self.settle(server)?.then(|| server.resident()).transpose()?
+                self.settle(server, QUIET)?.then(|| server.resident()).transpose()?
             }
             _ => None,
         };
@@ -174,6 +174,7 @@ impl Run<'_> {
         let slice = slice_length(plan.window());
         if let Some(window) = plan.window() {
             shared.end_at(from + nanos(window));
+            shared.wait_for_one();
         }
         let schedule = Schedule { start, from, slice: nanos(slice) };
         let mut series = Series::new(slice.as_secs_f64(), plan.threads);
@@ -196,7 +197,7 @@ impl Run<'_> {
                         if shared.now() < from {
                             return Err(LoadError::Stopped);
                         }
-                        shared.end_at(shared.now());
+                        shared.stop_at(shared.now());
                     }
                     let latencies = &series.latencies;
                     let at = |quantile| {
@@ -228,7 +229,7 @@ impl Run<'_> {
         self.stage(Stage::Measuring);
         let before = shared.read()?;
         let from = if measured { shared.now() } else { u64::MAX };
-        // One slice for all of it: the connections take turns.
+        // One slice for all of it: it is as long as it takes.
         let schedule = Schedule { start: from, from, slice: u64::MAX / 4 };
         let mut series = Series::new(1.0, shared.plan.threads);
         let stopping = self.crew.stop.clone();
@@ -249,7 +250,7 @@ impl Run<'_> {
     }
 
     fn rest_and_read(&mut self, server: Process) -> Result<(Cpu, u64), LoadError> {
-        if !self.settle(server)? {
+        if !self.settle(server, QUIET_MEMORY)? {
             return Err(LoadError::Unmeasured(
                 "the server does not come to rest, so its memory for idle connections cannot be told; \
                  see what else it does"
@@ -263,10 +264,10 @@ impl Run<'_> {
     }
 
     /// Whether the server came to rest.
-    fn settle(&mut self, server: Process) -> Result<bool, LoadError> {
+    fn settle(&mut self, server: Process, quiet: Duration) -> Result<bool, LoadError> {
         let (stage, since) = (self.stage, self.since);
         let Self { crew, watch, .. } = self;
-        server.settle(|time| {
+        server.settle(quiet, |time| {
             watch(&Progress::at(stage, since));
             crew.rest(time)
         })
@@ -304,8 +305,11 @@ impl Run<'_> {
             if self.crew.stop.is_stopped() {
                 return Err(LoadError::Stopped);
             }
-            let text = "no message came in the measured window; make it longer";
-            return Err(LoadError::Unmeasured(text.to_owned()));
+            return Err(LoadError::Unmeasured(format!(
+                "no message came in the measured window, nor in the {} s after it; make it longer, or \
+                 send more",
+                plan.stall_timeout.as_secs_f64()
+            )));
         }
         let deflate = self.compression(counts)?;
         let connects = plan.workload == Workload::Connect;
@@ -318,6 +322,7 @@ impl Run<'_> {
             connections: plan.connections,
             in_flight: match plan.workload {
                 Workload::Echo(Pace::InFlight(count)) => Some(count),
+                Workload::Idle { in_flight, .. } => usize::try_from(in_flight).ok(),
                 Workload::Echo(Pace::Rate(_)) | Workload::Broadcast(Pace::Rate(_)) => None,
                 _ => Some(1),
             },
@@ -408,6 +413,12 @@ fn slice_length(window: Option<Duration>) -> Duration {
 
 /// From the command to the first message, so that all threads begin at the same time.
 const LEAD: Duration = Duration::from_millis(2);
+
+/// How long a server is without CPU use when its memory after a load is read.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// The same where memory is what is measured.
+const QUIET_MEMORY: Duration = Duration::from_millis(300);
 
 /// Open files beside the connections.
 const SPARE_FILES: usize = 64;

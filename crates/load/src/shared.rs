@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     epoch: Instant,
     /// The end of the measured window; the last instant there is while it is not known.
     end: AtomicU64,
+    /// Nothing has come in the window, whose end waits for the first message.
+    waits: AtomicBool,
     /// Messages in the window, where these decide its end.
     pub(crate) counted: AtomicU64,
     /// What the server agreed to, the same for all connections.
@@ -74,6 +76,7 @@ impl Shared {
             server,
             epoch: Instant::now(),
             end: AtomicU64::new(u64::MAX),
+            waits: AtomicBool::new(false),
             counted: AtomicU64::new(0),
             agreed: OnceLock::new(),
             broadcast: Broadcast::default(),
@@ -97,6 +100,44 @@ impl Shared {
     /// The window ends then, unless it does earlier.
     pub(crate) fn end_at(&self, at: u64) {
         self.end.fetch_min(at, Ordering::AcqRel);
+    }
+
+    /// A window in which nothing has come until its end shall go on until something does.
+    pub(crate) fn wait_for_one(&self) {
+        self.waits.store(true, Ordering::Release);
+    }
+
+    /// The window ends then, whatever has come.
+    pub(crate) fn stop_at(&self, at: u64) {
+        self.end_at(at);
+        self.waits.store(false, Ordering::Release);
+    }
+
+    /// The end of the window by what is known at `now`: while it waits for its first message, the last
+    /// instant there is, or that at which the wait is given up.
+    pub(crate) fn end_as_of(&self, now: u64) -> u64 {
+        let end = self.end();
+        if now < end || !self.waits.load(Ordering::Acquire) {
+            return end;
+        }
+        let patience = end.saturating_add(nanos(self.plan.stall_timeout));
+        if now < patience {
+            return u64::MAX;
+        }
+        self.waits.store(false, Ordering::Release);
+        end
+    }
+
+    /// Something came in the window. If it is the first, and came behind the end, the window ends with
+    /// it. Whether the end may have changed.
+    pub(crate) fn has_come(&self, now: u64) -> bool {
+        let is_first =
+            self.waits.load(Ordering::Relaxed) && self.waits.swap(false, Ordering::AcqRel);
+        if is_first {
+            // What came at this instant is in the window.
+            self.end.fetch_max(now + 1, Ordering::AcqRel);
+        }
+        is_first
     }
 
     pub(crate) fn read(&self) -> Result<Reading, LoadError> {

@@ -49,6 +49,7 @@ fn figures(printed: &[u8]) -> Result<Figures> {
     let report: Report =
         serde_json::from_slice(printed).context("what the client printed is not as agreed")?;
     ensure!(report.messages > 0.0 && report.seconds > 0.0, "no message came back");
+    ensure!(report.cpu_us_per_message > 0.0, "too short for a figure of CPU; give more --seconds");
     Ok(Figures {
         cpu_us: Some(report.cpu_us_per_message),
         messages_per_second: Some(report.messages / report.seconds),

@@ -127,7 +127,8 @@ impl Report {
             .unwrap_or_default();
         let memory = self.memory.as_ref();
         Figures {
-            cpu_us: cpu_us.filter(|_| self.messages > 0),
+            // Linux tells run time at every timer tick: a shorter window may have none.
+            cpu_us: cpu_us.filter(|cost| self.messages > 0 && *cost > 0.0),
             messages_per_second: self.messages_per_second,
             asked_per_second: None,
             busy,

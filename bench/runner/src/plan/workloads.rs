@@ -46,7 +46,8 @@ pub(crate) enum Kind {
     /// An open loop: messages are due at a rate.
     Paced { connections: usize, size: usize, pace: Pace },
     /// Each connection is opened, has messages echoed, and rests. Some are used before, and not counted.
-    Idle { connections: usize, size: usize, messages: usize, warm: usize },
+    /// So many at a time have all of their messages in flight, or each one after the other.
+    Idle { connections: usize, size: usize, messages: usize, warm: usize, at_once: usize },
     /// So many connections at a time are opened and closed.
     Connect { connections: usize },
     /// Each message goes to every connection.
@@ -68,7 +69,7 @@ pub(crate) const MAXIMUM: Workload = headline((64, 32, 16));
 /// Memory after one message: the figure of the targets.
 pub(crate) const IDLE: Workload = Workload {
     part: Part::Idle,
-    kind: Kind::Idle { connections: 10_000, size: 512, messages: 1, warm: 1 },
+    kind: Kind::Idle { connections: 10_000, size: 512, messages: 1, warm: 1, at_once: 1 },
 };
 
 /// Latency at half of the maximum.
@@ -110,7 +111,7 @@ pub(crate) fn all() -> Vec<Workload> {
     // The second is twice what the largest window holds.
     workloads.extend([(10_000, 1), (1000, 64)].map(|(connections, messages)| Workload {
         part: Part::DeflateMemory,
-        kind: Kind::Idle { connections, size: 1024, messages, warm: WARM },
+        kind: Kind::Idle { connections, size: 1024, messages, warm: WARM, at_once: 1 },
     }));
     workloads.extend(
         [(64, 32, 16), (64, 32, 1), (64, 1024, 1), (4, 1024 * 1024, 1)]
@@ -170,17 +171,24 @@ impl Workload {
                     bytes(size)
                 )
             }
-            Kind::Idle { connections, size, messages: count, .. } => format!(
-                "{connections} connections at rest, opened only and after {count} {} of {} on each",
-                messages(count),
-                bytes(size)
-            ),
+            Kind::Idle { connections, size, messages: count, at_once, .. } => {
+                let text = format!(
+                    "{connections} connections at rest, opened only and after {count} {} of {} on each",
+                    messages(count),
+                    bytes(size)
+                );
+                match at_once {
+                    1 => text,
+                    _ => format!("{text}, all at once, {at_once} connections at a time"),
+                }
+            }
             Kind::Connect { connections } => {
                 format!("Connections are opened and closed, {connections} at a time")
             }
             Kind::Broadcast { receivers, size } => format!(
-                "Messages of {}, each to {receivers} receivers; a message is one delivery",
-                bytes(size)
+                "Messages of {}, each to {receivers} {}; a message is one delivery",
+                bytes(size),
+                if receivers == 1 { "receiver" } else { "receivers" }
             ),
         };
         let besides = match self.part {
@@ -208,10 +216,13 @@ impl Workload {
                 let rate = rate.map(|rate| format!(" --rate {rate:.0}")).unwrap_or_default();
                 format!("--workload echo --connections {connections} --size {size}{rate} {span}")
             }
-            Kind::Idle { connections, size, messages, warm } => format!(
-                "--workload idle --connections {connections} --size {size} --messages {messages} \
-                 --warm {warm}"
-            ),
+            Kind::Idle { connections, size, messages, warm, at_once } => {
+                let in_flight = if at_once > 1 { messages } else { 1 };
+                format!(
+                    "--workload idle --connections {connections} --size {size} --messages {messages} \
+                     --warm {warm} --at-once {at_once} --in-flight {in_flight}"
+                )
+            }
             Kind::Connect { connections } => {
                 format!("--workload connect --connections {connections} {span}")
             }
@@ -244,6 +255,9 @@ impl Workload {
 /// keeps for all connections together.
 const WARM: usize = 64;
 
+/// Connections that have a burst at the same time.
+const BURST: usize = 64;
+
 /// Bytes that all messages in flight may have together.
 const IN_FLIGHT: usize = 64 << 20;
 
@@ -274,7 +288,7 @@ const fn paced(pace: Pace) -> Workload {
 }
 
 const fn burst(size: usize, messages: usize) -> Workload {
-    let kind = Kind::Idle { connections: 10_000, size, messages, warm: 1 };
+    let kind = Kind::Idle { connections: 10_000, size, messages, warm: 1, at_once: BURST };
     Workload { part: Part::Idle, kind }
 }
 

@@ -109,7 +109,7 @@ fn bar_chart(title: &str, description: &str, bars: &[Bar<'_>]) -> String {
     let values: Vec<f64> =
         bars.iter().flat_map(|bar| [bar.spread.median, bar.spread.min, bar.spread.max]).collect();
     let left = left_of(bars.iter().map(|bar| bar.name));
-    let scale = Scale::new(&values, left);
+    let scale = Scale::new(&values, left, RIGHT_OF_BARS);
     let mut picture =
         frame((title, description), "the lines show the range of the rounds", &scale, bars.len());
     let top = top_of(description);
@@ -134,7 +134,7 @@ fn dot_chart(title: &str, description: &str, rows: &[Dots<'_>]) -> String {
     let values: Vec<f64> =
         rows.iter().filter_map(|row| row.percentiles.as_ref().ok()).flatten().copied().collect();
     let left = left_of(rows.iter().map(|row| row.name));
-    let scale = Scale::new(&values, left);
+    let scale = Scale::new(&values, left, RIGHT_OF_DOTS);
     let top = top_of(description);
     let mut picture = frame((title, description), "medians of the rounds", &scale, rows.len());
     for (row, dots) in (0_u16..).zip(rows) {
@@ -153,7 +153,7 @@ fn dot_chart(title: &str, description: &str, rows: &[Dots<'_>]) -> String {
                 picture.text(at, Anchor::Start, strength(dots.name), &words);
             }
             Err(why) => {
-                let why: String = why.chars().take(REASON).collect();
+                let why = cut(why, WIDTH - MARGIN - left - 6.0);
                 picture.text((left + 6.0, y + BASE), Anchor::Start, Class::Faint, &why);
             }
         }
@@ -212,6 +212,20 @@ fn top_of(description: &str) -> f64 {
     HEAD + f64::from(lines) * LEADING
 }
 
+/// A reason, or its beginning if there is no room for all of it.
+fn cut(text: &str, room: f64) -> String {
+    let letters = text.chars().scan(0.0, |width, letter| {
+        *width += FAINT_LETTER;
+        (*width <= room).then_some(letter)
+    });
+    let fits: String = letters.collect();
+    if fits.len() == text.len() {
+        return fits;
+    }
+    let whole_words = fits.rsplit_once(' ').map_or(fits.as_str(), |(words, _)| words);
+    format!("{whole_words} ...")
+}
+
 /// The description in lines that fit.
 fn wrapped(text: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
@@ -240,11 +254,11 @@ fn short(value: f64) -> String {
 }
 
 impl Scale {
-    fn new(values: &[f64], left: f64) -> Self {
+    fn new(values: &[f64], left: f64, right: f64) -> Self {
         let positive = values.iter().copied().filter(|value| *value > 0.0);
         let least = positive.clone().fold(f64::INFINITY, f64::min);
         let most = positive.fold(0.0, f64::max);
-        let width = WIDTH - RIGHT - left;
+        let width = WIDTH - right - left;
         if least.is_finite() && most > least * LOG_FROM {
             let from = 10_f64.powf((least / 1.5).log10().floor());
             return Self { from, to: most, is_log: true, left, width };
@@ -284,10 +298,12 @@ impl Scale {
     }
 }
 
-const WIDTH: f64 = 800.0;
+/// Narrow, so that a telephone shows letters of a size to read.
+const WIDTH: f64 = 560.0;
 const MARGIN: f64 = 10.0;
-/// Room for the figures at the end of the longest line.
-const RIGHT: f64 = 150.0;
+/// Room for the figure at the end of the longest bar, and for those of three dots.
+const RIGHT_OF_BARS: f64 = 60.0;
+const RIGHT_OF_DOTS: f64 = 160.0;
 /// Where the description begins, below the title.
 const HEAD: f64 = 38.0;
 /// From one line of the description to the next.
@@ -300,9 +316,9 @@ const BASE: f64 = 16.0;
 /// Width of a letter, about.
 const LETTER: f64 = 7.6;
 /// Letters of a line of the description.
-const LINE: usize = 120;
-/// Letters of a reason that fit.
-const REASON: usize = 80;
+const LINE: usize = 84;
+/// Width of a letter of words that explain, about.
+const FAINT_LETTER: f64 = 6.2;
 /// Largest by smallest value from which a scale is logarithmic.
 const LOG_FROM: f64 = 20.0;
 
@@ -314,7 +330,7 @@ mod tests {
     use crate::results::tests::run;
 
     fn scale(values: &[f64]) -> Scale {
-        Scale::new(values, 100.0)
+        Scale::new(values, 100.0, RIGHT_OF_BARS)
     }
 
     #[test]
@@ -335,8 +351,11 @@ mod tests {
             let scale = scale(values);
             let places: Vec<_> = values.iter().map(|value| scale.place(*value)).collect();
             assert!(places.is_sorted(), "{values:?}: {places:?}");
-            assert!(places.iter().all(|x| (100.0..=WIDTH - RIGHT).contains(x)), "{places:?}");
-            assert_eq!(scale.place(scale.to), WIDTH - RIGHT);
+            assert!(
+                places.iter().all(|x| (100.0..=WIDTH - RIGHT_OF_BARS).contains(x)),
+                "{places:?}"
+            );
+            assert_eq!(scale.place(scale.to), WIDTH - RIGHT_OF_BARS);
             assert!((2..=8).contains(&scale.ticks().len()), "{:?}", scale.ticks());
         }
     }
@@ -368,6 +387,12 @@ mod tests {
         let svg = latency(&results, HALF).svg;
         assert_eq!(svg.matches("<circle").count(), 3);
         assert!(svg.contains("cannot hold: 500 of 1000"), "{svg}");
+    }
+
+    #[test]
+    fn a_reason_that_is_too_long_ends_at_a_word() {
+        assert_eq!(cut("all of it fits", 100.0), "all of it fits");
+        assert_eq!(cut("not all of it fits", 70.0), "not all of ...");
     }
 
     #[test]

@@ -139,6 +139,9 @@ fn columns(workload: Workload) -> &'static [Column] {
                 spread(results.spread(workload, contestant, Metric::UsedBytes))
             }),
             OPEN,
+            ("used / opened", |results, workload, contestant| {
+                optional(median(results, workload, contestant, Metric::After))
+            }),
             ("CPU us/handshake", |results, workload, contestant| {
                 spread(results.spread(workload, contestant, Metric::OpeningCpu))
             }),

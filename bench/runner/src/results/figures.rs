@@ -68,6 +68,8 @@ pub(crate) enum Metric {
     P99_9,
     OpenBytes,
     UsedBytes,
+    /// Memory after the messages, as a multiple of that before them.
+    After,
     SharedBytes,
     OpeningCpu,
 }
@@ -91,6 +93,10 @@ impl Metric {
             Self::P99_9 => figures.p99_9.filter(|_| figures.overload().is_none()),
             Self::OpenBytes => figures.open_bytes,
             Self::UsedBytes => figures.used_bytes,
+            Self::After => {
+                let before = figures.open_bytes.filter(|before| *before > 0.0)?;
+                Some(figures.used_bytes? / before)
+            }
             Self::SharedBytes => figures.shared_bytes,
             Self::OpeningCpu => figures.opening_us,
         }
@@ -142,6 +148,16 @@ mod tests {
         ] {
             assert_eq!(figures.overload().as_deref(), Some(why));
             assert_eq!(Metric::P99.of(&figures), None);
+        }
+    }
+
+    #[test]
+    fn memory_after_messages_is_a_multiple_of_that_before_them() {
+        let figures =
+            Figures { open_bytes: Some(1000.0), used_bytes: Some(1500.0), ..Figures::default() };
+        assert_eq!(Metric::After.of(&figures), Some(1.5));
+        for open_bytes in [None, Some(0.0)] {
+            assert_eq!(Metric::After.of(&Figures { open_bytes, ..figures.clone() }), None);
         }
     }
 

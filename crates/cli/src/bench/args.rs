@@ -22,7 +22,7 @@ pub(crate) struct BenchArgs {
     /// Connections; of `connect`, how many are under way at a time
     #[arg(long, short = 'c', value_name = "N", default_value = "64", value_parser = count)]
     connections: usize,
-    /// Messages that each connection keeps on their way: a closed loop [default: 1]
+    /// Messages that each connection keeps on their way, of `idle` in its turn: a closed loop [default: 1]
     #[arg(long, value_name = "N", conflicts_with = "rate", value_parser = count)]
     in_flight: Option<usize>,
     /// Messages a second over all connections: an open loop. Latency counts from when each was due
@@ -61,6 +61,9 @@ pub(crate) struct BenchArgs {
     /// Of `idle`: connections that are used first, whose memory is not counted [default: 1]
     #[arg(long, value_name = "N")]
     warm: Option<usize>,
+    /// Of `idle`: connections that have messages echoed at the same time, a burst [default: 1]
+    #[arg(long, value_name = "N", value_parser = count)]
+    at_once: Option<usize>,
     /// Seconds without an answer after which the server has failed
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     stall_timeout: Duration,
@@ -83,7 +86,7 @@ Workloads:
   broadcast  the first connection sends, and the server sends every message to all of them,
              the first too; the next follows once all have it, or at --rate
   connect    connections are opened, closed with a closing handshake, and opened again
-  idle       connections are opened, have --messages echoed in turn, and rest
+  idle       connections are opened, have --messages echoed in turn, or --at-once, and rest
 
 Every byte that comes back is verified. A wrong one, a lost connection, or a server that stops
 answering is a failure.
@@ -156,6 +159,8 @@ impl BenchArgs {
             WorkloadName::Connect => Workload::Connect,
             WorkloadName::Idle => Workload::Idle {
                 messages: self.messages.unwrap_or(1),
+                at_once: self.at_once.unwrap_or(1),
+                in_flight: self.in_flight.unwrap_or(1) as u64,
                 warm: self.warm.unwrap_or(1),
                 rest: self.duration.unwrap_or_default(),
             },
@@ -177,8 +182,8 @@ impl BenchArgs {
                 "each of the --threads needs a connection of its own: use fewer, or more --connections",
             ),
             (
-                self.in_flight.is_some_and(|count| count > 1) && (broadcast || connect || idle),
-                "--in-flight is of --workload echo; a broadcast has one in flight, or a --rate",
+                self.in_flight.is_some_and(|count| count > 1) && (broadcast || connect),
+                "--in-flight is of --workload echo and idle; a broadcast has one in flight, or a --rate",
             ),
             (
                 self.rate.is_some() && (connect || idle),
@@ -191,6 +196,10 @@ impl BenchArgs {
             (
                 self.warm.is_some() && !idle,
                 "--warm is of --workload idle; --warm-up gives load that is not measured",
+            ),
+            (
+                self.at_once.is_some() && !idle,
+                "--at-once is of --workload idle; elsewhere all --connections send at the same time",
             ),
             (
                 self.warm_up.is_some() && idle,

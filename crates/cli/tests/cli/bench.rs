@@ -3,13 +3,14 @@
 use std::{
     io::Write,
     net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, LazyLock, Mutex, mpsc},
     thread,
 };
 
 use longwire::{Sender, Server, WebSocket};
 use rustix::process::Signal;
 use serde_json::Value;
+use tokio::sync::Barrier;
 
 use crate::{
     process::{DEADLINE, Ended, echo, run, start},
@@ -173,6 +174,19 @@ fn latency_counts_from_when_a_message_was_due() {
 }
 
 #[test]
+fn a_window_in_which_nothing_came_goes_on_until_something_does() {
+    // The second message is due 200 ms behind the window's end, a further one not before it is given up.
+    let echo = echo(&[]);
+    let options = ["-c", "1", "--rate", "2", "--warm-up", "0.3", "--duration", "0.001"];
+    let report = measure(&echo.url, &options);
+    assert_eq!((&report["messages"], &report["latency_us"]["count"]), (&1.into(), &1.into()));
+    assert!(number(&report["seconds"]) >= 0.19, "{report}");
+    let never = ["--rate", "0.01", "--warm-up", "0.3", "-d", "0.001", "--stall-timeout", "0.2"];
+    let expected = "no message came in the measured window, nor in the 0.2 s after it";
+    failed(&run(&[&["bench", "-c", "1", &echo.url], &never[..]].concat(), ""), expected);
+}
+
+#[test]
 fn an_open_loop_that_is_not_kept_up_with_fails() {
     let server = scripted::websocket(scripted::read_to_end);
     let options =
@@ -226,6 +240,37 @@ fn idle_connections_are_used_and_their_memory_is_told() {
 }
 
 #[test]
+fn a_burst_of_idle_connections_is_on_so_many_at_once() {
+    // Nothing goes back before four connections have sent.
+    let url = serve(|socket| {
+        static FOUR: LazyLock<Barrier> = LazyLock::new(|| Barrier::new(4));
+        async move {
+            let (sender, mut receiver) = socket.split();
+            while let Ok(Some(message)) = receiver.recv().await {
+                FOUR.wait().await;
+                let _ = sender.send(message).await;
+            }
+        }
+    });
+    let options = ["--workload", "idle", "-c", "8", "--warm", "4", "--at-once", "4"];
+    let report = measure(&url, &options);
+    assert_eq!(report["messages"], 8);
+}
+
+#[test]
+fn a_burst_of_several_messages_comes_back_whole() {
+    let echo = echo(&[]);
+    for threads in ["1", "2"] {
+        let options = ["--workload", "idle", "-c", "20", "--messages", "5", "--at-once", "6"];
+        let report = measure(
+            &echo.url,
+            &[&options[..], &["--in-flight", "3", "--threads", threads]].concat(),
+        );
+        assert_eq!((&report["messages"], &report["in_flight"]), (&100.into(), &3.into()));
+    }
+}
+
+#[test]
 fn compression_is_verified_and_counted() {
     for mode in ["no-takeover", "takeover"] {
         let echo = echo(&["--deflate", mode]);
@@ -252,8 +297,29 @@ fn compression_that_is_not_used_is_a_failure() {
     fails(&echo.url, &[&offer[..], &SHORT].concat(), "never compressed a message");
 }
 
-/// A server that sends every message to all connections, and its URL. It lives as long as the tests.
+/// A server that sends every message to all connections, and its URL.
 fn broadcast_server() -> String {
+    let all: Arc<Mutex<Vec<Sender>>> = Arc::default();
+    serve(move |socket: WebSocket| {
+        let all = Arc::clone(&all);
+        let (sender, mut receiver) = socket.split();
+        all.lock().expect("nobody panics").push(sender);
+        async move {
+            while let Ok(Some(message)) = receiver.recv().await {
+                let senders = all.lock().expect("nobody panics").clone();
+                for sender in senders {
+                    let _ = sender.send(message.clone()).await;
+                }
+            }
+        }
+    })
+}
+
+/// A server of these connections, and its URL. It lives as long as the tests.
+fn serve<F>(serve: impl Fn(WebSocket) -> F + Clone + Send + 'static) -> String
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let (tell, url) = mpsc::channel();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -261,20 +327,6 @@ fn broadcast_server() -> String {
             let server = Server::bind("127.0.0.1:0").await.expect("a free port");
             let address = server.local_addr().expect("it is bound");
             tell.send(format!("ws://{address}")).expect("the test waits");
-            let all: Arc<Mutex<Vec<Sender>>> = Arc::default();
-            let serve = move |socket: WebSocket| {
-                let all = Arc::clone(&all);
-                let (sender, mut receiver) = socket.split();
-                all.lock().expect("nobody panics").push(sender);
-                async move {
-                    while let Ok(Some(message)) = receiver.recv().await {
-                        let senders = all.lock().expect("nobody panics").clone();
-                        for sender in senders {
-                            let _ = sender.send(message.clone()).await;
-                        }
-                    }
-                }
-            };
             server.serve(serve).await
         })
     });
@@ -290,7 +342,7 @@ fn a_broadcast_comes_to_all_and_each_delivery_counts() {
         let options = ["--workload", "broadcast", "-c", "10", "--threads", threads];
         let report = measure(&url, &[&SHORT[..], &options, pace].concat());
         let (messages, timed) = (&report["messages"], &report["latency_us"]["count"]);
-        assert!(number(messages) >= 100.0, "{report}");
+        assert!(number(messages) >= 10.0, "{report}");
         if pace.is_empty() {
             assert_eq!((messages, &report["in_flight"]), (timed, &1.into()));
         } else {
@@ -399,7 +451,7 @@ fn what_the_machine_lacks_is_told_with_the_cure() {
 #[test]
 fn options_that_contradict_one_another_are_told_with_the_cure() {
     let url = "ws://127.0.0.1:1/";
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(&[&str], &str); 19] = [
         (&[], "<URL>"),
         (&["example.com"], "not a WebSocket URI"),
         (&["--rate", "0", url], "messages a second"),
@@ -414,6 +466,7 @@ fn options_that_contradict_one_another_are_told_with_the_cure() {
         (&["--workload", "connect", "--size", "2", url], "leave out --size"),
         (&["--workload", "idle", "--warm-up", "2", url], "--warm gives"),
         (&["--warm", "2", url], "--workload idle"),
+        (&["--at-once", "2", url], "--workload idle"),
         (&["--size", "999999999", url], "64 MiB"),
         (&["--workload", "chat", url], "idle"),
         (&["--header", "X-One", url], "with a colon"),

@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use longwire_proto::CloseCode;
 
-use super::{CHECK, Command, Job, Loading, Notice, OPENING_MAX, Origin, Worker};
+use super::{CHECK, Command, Job, Loading, Notice, OPENING_MAX, Origin, Using, Worker};
 use crate::{
     LoadError,
     client::{Client, Stage},
@@ -18,17 +18,26 @@ impl Worker {
     /// Begins with a command.
     pub(super) fn begin(&mut self, command: Command) -> Result<(), LoadError> {
         let now = self.shared.now();
-        self.end = self.shared.end();
+        self.end = self.shared.end_as_of(now);
         match command {
             Command::Open(all) => self.job = Job::Opening(self.share(all)),
             Command::Load(schedule) => self.begin_load(schedule, now)?,
             Command::Use { first, messages, schedule } => {
+                let Workload::Idle { at_once, in_flight, .. } = self.shared.plan.workload else {
+                    return Ok(());
+                };
                 let first = self.share(first);
-                let count = (self.clients.len() - first) as u64;
                 self.origin = Origin::Sent;
-                self.owed = count * messages;
+                self.owed = (self.clients.len() - first) as u64 * messages;
                 self.slice = Slice::at(now, Some(&schedule), u64::MAX);
-                self.job = Job::Using { next: first, first, left: self.owed };
+                self.job = Job::Using(Using {
+                    first,
+                    next: first,
+                    left: messages,
+                    in_flight,
+                    in_flight_max: in_flight * self.share(at_once).max(1) as u64,
+                    waiting: self.owed,
+                });
                 self.use_next()?;
             }
             Command::Close => {
@@ -83,13 +92,13 @@ impl Worker {
     /// Looks at the clock, and does what is due.
     pub(super) fn tick(&mut self) -> Result<(), LoadError> {
         let now = self.shared.now();
-        self.end = self.shared.end();
+        self.end = self.shared.end_as_of(now);
         self.turn_slice(now);
         match self.job {
             Job::Rest => {}
             Job::Opening(count) => self.go_on_opening(count)?,
             Job::Loading(loading) => self.go_on_loading(loading, now)?,
-            Job::Using { .. } => {
+            Job::Using(_) => {
                 if self.owed == 0 {
                     let done = std::mem::replace(&mut self.slice, Slice::at(now, None, 0));
                     self.tell(Notice::Slice(Box::new(done)));
@@ -244,17 +253,25 @@ impl Worker {
         Ok(())
     }
 
-    /// Has the next client in turn send its next message.
+    /// Has the next clients in turn send their next messages, as many as may be on the way together.
     pub(super) fn use_next(&mut self) -> Result<(), LoadError> {
-        let Job::Using { next, first, left } = &mut self.job else { return Ok(()) };
-        if *left == 0 {
-            return Ok(());
+        while let Job::Using(using) = &mut self.job {
+            let count = using.left.min(using.in_flight);
+            let on_the_way = self.owed - using.waiting;
+            if using.waiting == 0 || on_the_way + count > using.in_flight_max {
+                break;
+            }
+            let index = using.next;
+            using.waiting -= count;
+            using.next += 1;
+            if using.next == self.clients.len() {
+                using.next = using.first;
+                using.left -= count;
+            }
+            self.clients[index].dialogue.due += count;
+            self.pass_on(index)?;
         }
-        *left -= 1;
-        let index = *next;
-        *next = if index + 1 < self.clients.len() { index + 1 } else { *first };
-        self.clients[index].dialogue.due += 1;
-        self.pass_on(index)
+        Ok(())
     }
 
     /// A handshake took so long. Where handshakes are the load, the connection is closed again.

@@ -91,12 +91,7 @@ enum Job {
     /// Until so many clients are open.
     Opening(usize),
     Loading(Loading),
-    /// One after the other: the client whose turn it is, the range, and rounds left.
-    Using {
-        next: usize,
-        first: usize,
-        left: u64,
-    },
+    Using(Using),
     Closing {
         deadline: u64,
     },
@@ -110,6 +105,22 @@ struct Loading {
     due: (usize, u64),
     /// Edges of the window that were told; the first thread does.
     edges: u8,
+}
+
+/// Connections that have messages echoed in turn.
+#[derive(Clone, Copy, Debug)]
+struct Using {
+    /// The first of the clients.
+    first: usize,
+    /// The client whose turn is next.
+    next: usize,
+    /// Messages for each in this round of turns, and in those to come.
+    left: u64,
+    /// Messages on the way in a turn, and in all turns together.
+    in_flight: u64,
+    in_flight_max: u64,
+    /// Messages whose turn has not come.
+    waiting: u64,
 }
 
 /// From when a message's latency counts.

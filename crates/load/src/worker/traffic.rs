@@ -111,7 +111,7 @@ impl Worker {
                     self.owed -= count;
                 }
             }
-            (Job::Using { .. }, _) => {
+            (Job::Using(_), _) => {
                 self.owed -= count;
                 self.use_next()?;
             }
@@ -123,6 +123,9 @@ impl Worker {
     /// Counts messages, or handshakes, of which there may have been enough.
     pub(super) fn count(&mut self, count: u64, now: u64) {
         self.slice.counts.messages += count;
+        if self.slice.is_measured() && self.shared.has_come(now) {
+            self.end = self.shared.end();
+        }
         let plan = &self.shared.plan;
         if let (Until::Messages(enough), None) = (plan.until, plan.window())
             && self.slice.is_measured()
@@ -222,8 +225,11 @@ impl Worker {
             return;
         }
         let Job::Loading(loading) = &self.job else { return };
+        self.end = self.shared.end_as_of(now);
         let next = Slice::at(now, Some(&loading.schedule), self.end);
-        if next.when != self.slice.when {
+        if next.when == self.slice.when {
+            self.slice.until = next.until;
+        } else {
             let done = std::mem::replace(&mut self.slice, next);
             self.tell(super::Notice::Slice(Box::new(done)));
         }
