@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::{Buf, BufMut};
-use longwire_proto::{Config, Connection, Event, Input, Keepalive, Side, Transmit};
+use longwire_proto::{Config, Connection, Event, Frames, Input, Keepalive, Side, Transmit};
 use support::{BINARY, FIN, SIDES, TEXT, Wire, config, connection, plain, start};
 
 struct Counting;
@@ -115,7 +115,7 @@ fn an_idle_connection_holds_nothing_but_itself() {
 }
 
 #[test]
-fn a_declared_length_allocates_nothing() {
+fn a_declared_length_allocates_nothing_of_its_payload() {
     for side in SIDES {
         for len in [16 << 20, 1 << 40, (1 << 63) - 1] {
             for first in [FIN | BINARY, FIN | TEXT, BINARY, TEXT] {
@@ -392,6 +392,71 @@ fn a_failed_connection_lets_go_of_the_message_under_way() {
         });
         assert!(heap.held <= 4096, "nothing will be read any more: {heap:?}");
     }
+}
+
+#[test]
+fn a_message_of_one_frame_that_arrives_whole_allocates_its_payload_and_no_more() {
+    for side in SIDES {
+        let mut connection = connection(side, plain(), start());
+        for (len, first) in [0, 1, 125, 126, 4096, 100_000]
+            .into_iter()
+            .flat_map(|len| [(len, FIN | BINARY), (len, FIN | TEXT)])
+        {
+            let mut wire = Wire::to(side).frame(first, &vec![b'x'; len]).to_vec();
+            let heap = measured(|| {
+                poll(&mut connection, &mut wire, |event| {
+                    assert!(matches!(event, Event::Message(_)), "{event:?}");
+                });
+            });
+            assert_eq!((heap.taken, heap.held), (len, 0), "{len} bytes");
+        }
+        let mut wire = Wire::to(side).frame(FIN | TEXT, &[0xFF; 100_000]).to_vec();
+        let heap = measured(|| poll(&mut connection, &mut wire, drop));
+        assert!(heap.taken < 4096, "it is refused before it is copied: {heap:?}");
+    }
+}
+
+#[test]
+fn a_turn_of_encoded_messages_takes_one_buffer_and_leaves_none() {
+    let mut connection = Connection::server(plain(), start());
+    let message = support::binary(&[1; 30]);
+    let mut turn = |count: usize| {
+        let mut frames = Frames::new();
+        (0..count).for_each(|_| frames.push(&message));
+        connection.send_frames(frames, start()).expect("below the budget");
+        write_all(&mut connection);
+    };
+    for count in [1, 2, 32] {
+        let heap = measured(|| (0..100).for_each(|_| turn(count)));
+        assert_eq!((heap.held, heap.peak, heap.taken), (0, 1024, 100 * 1024), "{count} messages");
+    }
+    let heap = measured(|| (0..100).for_each(|_| turn(0)));
+    assert_eq!(heap.taken, 0, "no message, no memory");
+    let heap = measured(|| turn(2000));
+    assert_eq!(heap.held, 0);
+    assert!(heap.peak <= 3 * 2000 * 32, "{heap:?}");
+}
+
+#[test]
+fn what_encoded_messages_were_written_from_is_freed_while_more_of_them_wait() {
+    let mut connection = Connection::server(plain(), start());
+    let mut frames = Frames::new();
+    (0..16).for_each(|_| frames.push(&support::binary(&[1; 1020])));
+    assert_eq!(frames.len(), 16 * 1024);
+    let heap = measured(|| {
+        for turn in 0..1000 {
+            connection.send_frames(frames.clone(), start()).expect("below the budget");
+            // Something is always left.
+            let written = if turn == 0 { 1 } else { frames.len() };
+            let mut left = written;
+            while left > 0 {
+                let count = connection.outgoing().chunk().len().min(left);
+                connection.handle_written(count, start());
+                left -= count;
+            }
+        }
+    });
+    assert!(heap.peak <= 6 * 64 * 1024, "{heap:?}");
 }
 
 #[test]

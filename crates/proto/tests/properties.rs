@@ -3,9 +3,11 @@
 
 mod support;
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
-use longwire_proto::{Delivery, Event, Fragment, Message, ProtocolError, SendError, Side};
+use longwire_proto::{
+    Config, Deflate, Delivery, Event, Fragment, Message, ProtocolError, SendError, Side,
+};
 use proptest::prelude::*;
 use support::{BINARY, CONTINUATION, End, FIN, PING, PONG, TEXT, Wire, config, plain};
 
@@ -50,6 +52,74 @@ fn soup() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
         1 => prop::collection::vec(any::<u8>(), 0..40),
     ];
     prop::collection::vec((first, payload), 0..10)
+}
+
+/// A frame as a peer may send it, sound or not; mostly a message of its own.
+#[derive(Clone, Debug)]
+struct Single {
+    first: u8,
+    payload: Vec<u8>,
+    /// Whether it is masked although it must not be, or not although it must.
+    odd_mask: bool,
+}
+
+fn single_frames() -> impl Strategy<Value = Vec<Single>> {
+    let first = prop_oneof![
+        30 => prop::sample::select(vec![FIN | TEXT, FIN | BINARY]),
+        3 => Just(FIN | PING),
+        1 => prop::sample::select(vec![TEXT, BINARY, CONTINUATION, FIN | CONTINUATION]),
+        1 => any::<u8>(),
+    ];
+    let payload = prop_oneof![
+        8 => "[a-zé€😀]{0,20}".prop_map(String::into_bytes),
+        1 => prop::collection::vec(any::<u8>(), 0..40),
+        // A character that is cut.
+        1 => "[a-z]{0,20}".prop_map(|text| [text.as_bytes(), &[0xE2, 0x82]].concat()),
+        1 => (125..130usize).prop_map(|len| vec![b'x'; len]),
+    ];
+    let odd_mask = prop::bool::weighted(0.02);
+    let single = (first, payload, odd_mask).prop_map(|(first, payload, odd_mask)| Single {
+        first,
+        payload,
+        odd_mask,
+    });
+    prop::collection::vec(single, 0..8)
+}
+
+/// Limits at which messages of [`single_frames`] are, or beyond which.
+#[derive(Clone, Copy, Debug)]
+struct Limited {
+    frame: u64,
+    message: u64,
+    fragments: u32,
+    deflate: bool,
+}
+
+fn limits() -> impl Strategy<Value = Limited> {
+    let bytes = || prop_oneof![2 => Just(u64::MAX), 1 => 0..40u64, 1 => 123..131u64];
+    let fragments = prop_oneof![3 => Just(u32::MAX), 1 => 0..2u32];
+    (bytes(), bytes(), fragments, any::<bool>()).prop_map(|(frame, message, fragments, deflate)| {
+        Limited { frame, message, fragments, deflate }
+    })
+}
+
+impl Limited {
+    fn config(&self, delivery: Delivery) -> Arc<Config> {
+        config(|it| {
+            it.limits.max_frame_size = self.frame;
+            it.limits.max_message_size = self.message;
+            it.limits.max_fragments = self.fragments;
+            it.deflate = self.deflate.then(Deflate::default);
+            it.delivery = delivery;
+        })
+    }
+
+    fn wire(side: Side, frames: &[Single]) -> Wire {
+        frames.iter().fold(Wire::to(side), |wire, frame| {
+            let masked = (side == Side::Server) != frame.odd_mask;
+            wire.frame_masked_if(masked, frame.first, &frame.payload)
+        })
+    }
 }
 
 fn cut(wire: &[u8], cuts: &[prop::sample::Index]) -> Vec<Vec<u8>> {
@@ -163,6 +233,55 @@ proptest! {
             pieces.receive(&piece);
         }
         prop_assert_eq!(pieces.into_outcome(), whole.into_outcome());
+    }
+
+    #[test]
+    fn messages_of_one_frame_that_arrive_whole_follow_the_rules_of_those_that_arrive_in_pieces(
+        side in sides(),
+        frames in single_frames(),
+        limits in limits(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+    ) {
+        let config = limits.config(Delivery::Messages);
+        let wire = Limited::wire(side, &frames);
+        let mut whole = End::new(side, Arc::clone(&config));
+        whole.receive(&wire);
+        let whole = whole.into_outcome();
+        let bytes = wire.chunks(1).map(<[u8]>::to_vec).collect();
+        for pieces in [bytes, cut(&wire, &cuts)] {
+            let mut end = End::new(side, Arc::clone(&config));
+            for piece in &pieces {
+                end.receive(piece);
+            }
+            prop_assert_eq!(end.into_outcome(), whole.clone());
+        }
+        // Nothing but messages within the limits was let through.
+        let mut frames = frames.iter();
+        for event in &whole.events {
+            if let Event::Message(message) = event {
+                let frame = frames.find(|frame| frame.first & 0xF < 3).expect("a frame a message");
+                prop_assert_eq!(message.as_bytes(), &frame.payload);
+                prop_assert!(message.len() as u64 <= limits.frame.min(limits.message));
+                prop_assert!(limits.fragments > 0);
+                prop_assert!(!frame.odd_mask && frame.first & 0xF0 == FIN);
+            }
+        }
+    }
+
+    #[test]
+    fn limits_do_not_concern_what_is_delivered_as_it_arrives(
+        side in sides(),
+        frames in single_frames(),
+        limits in limits(),
+    ) {
+        let wire = Limited::wire(side, &frames);
+        let outcome = |limits: &Limited| {
+            let mut end = End::new(side, limits.config(Delivery::Fragments));
+            end.receive(&wire);
+            end.into_outcome()
+        };
+        let unlimited = Limited { frame: u64::MAX, message: u64::MAX, fragments: u32::MAX, ..limits };
+        prop_assert_eq!(outcome(&limits), outcome(&unlimited));
     }
 
     #[test]
