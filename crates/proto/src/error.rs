@@ -146,6 +146,15 @@ pub enum SendError<T = Sendable> {
     FragmentPending(T),
 }
 
+impl<T> SendError<T> {
+    /// What was not sent.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Closed(it) | Self::Full(it) | Self::FragmentPending(it) => it,
+        }
+    }
+}
+
 impl SendError {
     /// The message that was not sent.
     pub fn into_message(self) -> Message {
@@ -154,9 +163,7 @@ impl SendError {
 
     /// What was not sent, as it was given.
     pub fn into_sendable(self) -> Sendable {
-        match self {
-            Self::Closed(it) | Self::Full(it) | Self::FragmentPending(it) => it,
-        }
+        self.into_inner()
     }
 }
 

@@ -19,6 +19,10 @@ pub struct Frames {
 }
 
 impl Frames {
+    /// The longest message, in bytes of payload, that is worth encoding ahead: a longer one is lent to
+    /// the transport without a copy.
+    pub const MESSAGE_MAX: usize = 4096;
+
     /// None yet. Takes no memory.
     #[must_use]
     pub const fn new() -> Self {
@@ -38,6 +42,11 @@ impl Frames {
         self.messages += 1;
     }
 
+    /// Gives back the memory that further messages would have used.
+    pub fn shrink_to_fit(&mut self) {
+        self.encoded.shrink_to_fit();
+    }
+
     /// How many messages there are.
     pub fn messages(&self) -> usize {
         self.messages
@@ -49,7 +58,7 @@ impl Frames {
     }
 
     /// Bytes of all frames, headers included.
-    pub fn len(&self) -> usize {
+    pub fn encoded_len(&self) -> usize {
         self.encoded.len()
     }
 

@@ -42,6 +42,10 @@ pub(crate) struct Encoded {
 }
 
 impl Prepared {
+    /// The longest message, in bytes of payload, of which each connection has a copy: it costs less than
+    /// sharing.
+    pub const COPIED_MAX: usize = 256;
+
     /// Encodes a message, to be compressed at [`CompressionLevel::FASTEST`].
     pub fn new(message: impl Into<Message>) -> Self {
         Self::encode(&message.into(), Some(Deflate::default().level))

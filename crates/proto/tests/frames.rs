@@ -184,7 +184,7 @@ proptest! {
         let frames = frames_of(&messages);
         prop_assert_eq!(frames.messages(), messages.len());
         prop_assert_eq!(frames.is_empty(), messages.is_empty());
-        let len = frames.len();
+        let len = frames.encoded_len();
         let mut end = End::new(Side::Server, plain());
         end.connection.send_frames(frames, end.now).expect("open");
         prop_assert_eq!(end.connection.buffered_amount(), len);
@@ -232,7 +232,7 @@ fn written_in_two_pieces_cut_at_every_byte_they_are_the_same() {
 fn the_limit_of_what_waits_counts_them_as_one() {
     let message = binary(&[1; 10]);
     let ten = frames_of(std::iter::repeat_n(&message, 10));
-    assert_eq!(ten.len(), 120);
+    assert_eq!(ten.encoded_len(), 120);
     for (limit, fits) in [(12 + 119, false), (12 + 120, true)] {
         let mut end = End::new(Side::Server, config(|it| it.limits.max_buffered_amount = limit));
         end.room = 0;

@@ -15,6 +15,7 @@ use std::{
 use longwire_proto::CloseCode;
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::warn;
 
 use super::{
     Queues,
@@ -51,8 +52,14 @@ impl<T, F> Attended<T, F> {
     }
 }
 
+/// Drops a handler. Gives the panic, if that panics.
+fn drop_handler<F>(mut handler: Pin<&mut Option<F>>) -> Option<Panic> {
+    catch_unwind(AssertUnwindSafe(|| handler.set(None))).err()
+}
+
 /// The peer hears of a panic, and the connection ends in order, before anybody else does.
 fn after_panic(queues: &Queues, panic: Panic) -> Panic {
+    warn!("a connection's handler panicked");
     queues.close(CloseCode::INTERNAL_ERROR.into());
     panic
 }
@@ -64,8 +71,9 @@ impl<T: AsyncRead + AsyncWrite, F: Future> Future for Attended<T, F> {
         let mut this = self.project();
         let queues = this.queues;
         let _here = Here::enter(queues);
-        if let Some(task) = this.task.as_mut().as_pin_mut() {
-            task.begin(cx);
+        match this.task.as_mut().as_pin_mut() {
+            Some(task) => task.begin(cx),
+            None => queues.register_task(cx.waker()),
         }
         for _ in 0..STEPS_MAX {
             let step = match this.task.as_mut().as_pin_mut() {
@@ -81,13 +89,22 @@ impl<T: AsyncRead + AsyncWrite, F: Future> Future for Attended<T, F> {
                 && let Some(handler) = this.handler.as_mut().as_pin_mut()
             {
                 let mut cx = Context::from_waker(this.waker);
-                match catch_unwind(AssertUnwindSafe(|| handler.poll(&mut cx))) {
-                    Ok(Poll::Pending) => {}
-                    Ok(Poll::Ready(_)) => this.handler.set(None),
+                let polled = catch_unwind(AssertUnwindSafe(|| handler.poll(&mut cx)));
+                let panic = match polled.map(|poll| poll.is_pending()) {
+                    Ok(true) => None,
+                    Ok(false) => drop_handler(this.handler.as_mut()),
                     Err(panic) => {
-                        *this.panic = Some(Box::new(after_panic(queues, panic)));
-                        this.handler.set(None);
+                        // The first panic is the one to tell of.
+                        drop(drop_handler(this.handler.as_mut()));
+                        Some(panic)
                     }
+                };
+                if let Some(panic) = panic {
+                    *this.panic = Some(Box::new(after_panic(queues, panic)));
+                }
+                // It may have taken its time, by which nothing is to be judged that it asked for.
+                if let Some(task) = this.task.as_mut().as_pin_mut() {
+                    task.look_at_clock();
                 }
             }
             if this.task.is_none() && this.handler.is_none() {

@@ -82,7 +82,7 @@ impl Outbox {
     /// Encodes a small message, behind those before it.
     #[inline]
     pub(super) fn encode(&mut self, message: &Message) {
-        if self.frames.len() >= FRAMES_MAX {
+        if self.frames.encoded_len() >= FRAMES_MAX {
             self.seal();
         }
         self.frames.push(message);
@@ -164,6 +164,8 @@ impl Outbox {
     }
 
     fn seal(&mut self) {
+        // The run may wait for long beside many others.
+        self.frames.shrink_to_fit();
         if let Some(frames) = self.take_frames() {
             self.append_to_queue(frames);
         }
@@ -193,7 +195,3 @@ impl Outbox {
 /// Bytes after which further small messages make a run of their own, so that a Pong waits behind no
 /// more.
 const FRAMES_MAX: usize = 16 * 1024;
-
-/// The longest message that is encoded where it is sent, in bytes: as long as one that its connection
-/// would copy.
-pub(super) const ENCODED_MAX: usize = 4096;

@@ -12,12 +12,14 @@ use std::{
 };
 
 use http::Response;
-use longwire_proto::{Close, Config, Fragment, Message, SendError, Sendable, handshake::Agreement};
+use longwire_proto::{
+    Close, Config, Fragment, Frames, Message, Prepared, SendError, Sendable, handshake::Agreement,
+};
 use tokio::sync::Notify;
 
 use super::{
     attended,
-    outbox::{ENCODED_MAX, Outbound, Outbox},
+    outbox::{Outbound, Outbox},
 };
 use crate::{error::End, server::Registration};
 
@@ -101,7 +103,7 @@ pub(super) struct State {
     /// Senders that wait for their turn.
     pub(super) waiting: u32,
     pub(super) senders: u32,
-    next_sender: u32,
+    next_sender: u64,
     /// Senders that wait in a poll method, which has no future of its own to drop.
     pub(super) parked: Parked,
 
@@ -334,10 +336,15 @@ impl Queues {
     /// and no waiting. Says whether it did; [`Self::push`] knows what else there is to do.
     #[inline]
     pub(super) fn encode(&self, sendable: &Sendable) -> bool {
-        let (Sendable::Message(message) | Sendable::Uncompressed(message)) = sendable else {
-            return false;
+        let (message, max) = match sendable {
+            Sendable::Message(message) | Sendable::Uncompressed(message) => {
+                (message, Frames::MESSAGE_MAX)
+            }
+            // A longer one is shared.
+            Sendable::Prepared(prepared) => (prepared.message(), Prepared::COPIED_MAX),
+            _ => return false,
         };
-        if !self.takes_frames || message.len() > ENCODED_MAX {
+        if !self.takes_frames || message.len() > max {
             return false;
         }
         let mut state = self.lock();
@@ -457,9 +464,9 @@ impl State {
         self.queued += 1;
     }
 
-    pub(super) fn new_sender(&mut self) -> u32 {
+    pub(super) fn new_sender(&mut self) -> u64 {
         self.senders += 1;
-        self.next_sender = self.next_sender.wrapping_add(1);
+        self.next_sender += 1;
         self.next_sender
     }
 }
@@ -470,12 +477,12 @@ pub(super) struct Parked(Option<Box<ParkedList>>);
 
 #[derive(Debug, Default)]
 struct ParkedList {
-    list: Vec<(u32, Waker)>,
+    list: Vec<(u64, Waker)>,
 }
 
 impl Parked {
     /// Remembers to wake a sender.
-    pub(super) fn park(&mut self, sender: u32, waker: &Waker) {
+    pub(super) fn park(&mut self, sender: u64, waker: &Waker) {
         let list = &mut self.0.get_or_insert_default().list;
         match list.iter_mut().find(|(parked, _)| *parked == sender) {
             Some((_, parked)) => parked.clone_from(waker),
@@ -484,7 +491,7 @@ impl Parked {
     }
 
     /// Forgets a sender that is gone.
-    pub(super) fn forget(&mut self, sender: u32) {
+    pub(super) fn forget(&mut self, sender: u64) {
         if let Some(parked) = &mut self.0 {
             parked.list.retain(|(parked, _)| *parked != sender);
         }

@@ -26,7 +26,7 @@ use crate::{Error, PingError};
 pub struct Sender {
     queues: Arc<Queues>,
     /// Tells this sender from its clones.
-    id: u32,
+    id: u64,
 }
 
 impl Sender {

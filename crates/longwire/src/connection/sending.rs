@@ -16,7 +16,6 @@ use super::{
 
 /// The future of [`Sender::send`](super::Sender::send). Written by hand: it holds the message once,
 /// and what waiting takes only while it waits.
-#[must_use = "nothing is sent unless this is awaited"]
 pub(super) struct Sending<'a> {
     queues: &'a Queues,
     state: State<'a>,
@@ -40,32 +39,33 @@ impl Future for Sending<'_> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let this = self.get_mut();
-        match mem::replace(&mut this.state, State::Done) {
-            State::Begun(message) if this.queues.encode(&message) => Poll::Ready(Ok(())),
-            state => {
-                this.state = state;
-                this.poll_slowly(cx)
+        if matches!(this.state, State::Begun(_))
+            && let State::Begun(message) = mem::replace(&mut this.state, State::Done)
+        {
+            if this.queues.encode(&message) {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(result) = this.begin(message) {
+                return Poll::Ready(result);
             }
         }
+        let State::Waiting(waiting) = &mut this.state else { panic!("polled after its end") };
+        let result = ready!(waiting.as_mut().poll(cx));
+        this.state = State::Done;
+        Poll::Ready(result)
     }
 }
 
 impl Sending<'_> {
-    fn poll_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        if matches!(self.state, State::Begun(_))
-            && let State::Begun(message) = mem::replace(&mut self.state, State::Done)
-        {
-            match self.queues.push(Outbound::Message(message), By::Sender) {
-                Err(SendError::Full(message) | SendError::FragmentPending(message)) => {
-                    self.state = State::Waiting(Box::pin(in_turn(self.queues, message)));
-                }
-                result => return Poll::Ready(result),
+    /// Sends a message that takes more than its bytes. `None` if it has to wait.
+    fn begin(&mut self, message: Sendable) -> Option<Result<(), SendError>> {
+        match self.queues.push(Outbound::Message(message), By::Sender) {
+            Err(SendError::Full(message) | SendError::FragmentPending(message)) => {
+                self.state = State::Waiting(Box::pin(in_turn(self.queues, message)));
+                None
             }
+            result => Some(result),
         }
-        let State::Waiting(waiting) = &mut self.state else { panic!("polled after its end") };
-        let result = ready!(waiting.as_mut().poll(cx));
-        self.state = State::Done;
-        Poll::Ready(result)
     }
 }
 

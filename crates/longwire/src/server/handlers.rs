@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,7 +13,6 @@ use std::{
 use pin_project_lite::pin_project;
 use slab::Slab;
 use tokio::sync::Notify;
-use tracing::warn;
 
 /// The handlers of a server that are under way. Dropped, it drops them.
 #[derive(Debug, Default)]
@@ -109,13 +107,7 @@ impl<F: Future> Future for Handled<F> {
             this.future.set(None);
         }
         let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-            Ok(result) => result.map(Some),
-            Err(panic) => {
-                warn!("a connection's handler panicked");
-                resume_unwind(panic)
-            }
-        }
+        future.poll(cx).map(Some)
     }
 }
 

@@ -113,7 +113,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Incoming<T> {
     /// the caller's, where [`Self::accept`] would spawn another for the connection. That costs less
     /// time and memory. Completes when the handler has, and the connection has ended.
     ///
-    /// The connection waits while the handler computes, and goes on whenever it awaits something.
+    /// The connection waits while the handler computes, and goes on whenever it awaits something. So the
+    /// handler must not block on its own connection, as `Handle::block_on` in it would: it would wait for
+    /// ever. Long computations belong into `spawn_blocking`; or [`Self::accept`] the connection, which
+    /// then has a task of its own.
     ///
     /// # Errors
     ///
@@ -132,6 +135,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Incoming<T> {
         F: Future<Output = ()>,
     {
         let answer = self.answer();
+        self.serve_with(answer, handler).await
+    }
+
+    /// As [`Self::serve`], with the application's own answer: see [`Self::accept_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::accept_with`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::serve`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the handler and the transport.
+    pub async fn serve_with<H, F>(self, answer: Answer, handler: H) -> Result<(), AcceptError>
+    where
+        H: FnOnce(WebSocket) -> F,
+        F: Future<Output = ()>,
+    {
         // Boxed, so that what a handshake needs goes with it, and does not stay for the connection's
         // life; and in one expression, since what has a name keeps a place in this future.
         Box::pin(self.open(answer))

@@ -39,7 +39,7 @@ use crate::{
 /// One WebSocket connection after its opening handshake: all of the protocol, and no I/O.
 ///
 /// Methods come in four kinds:
-/// - **commands** ([`send`](Self::send), [`send_fragment`](Self::send_fragment),
+/// - **commands** ([`send`](Self::send), [`send_frames`](Self::send_frames), [`send_fragment`](Self::send_fragment),
 ///   [`ping`](Self::ping), [`close`](Self::close), [`fail`](Self::fail)): what the caller wants;
 /// - **handlers** (`handle_*`): what happened outside;
 /// - **polls** (`poll_*`): what the caller is to do next;
@@ -150,7 +150,7 @@ impl Connection {
     ///
     /// Unless [`Self::takes_frames`].
     pub fn send_frames(&mut self, frames: Frames, now: Instant) -> Result<(), SendError<Frames>> {
-        self.check_room(frames, Frames::len).and_then(|frames| self.send.frames(frames))?;
+        self.check_room(frames, Frames::encoded_len).and_then(|frames| self.send.frames(frames))?;
         self.active = now;
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::{Buf, Bytes};
 
-use crate::{FrameHeader, Frames, MaskingKey, buffers, frames};
+use crate::{FrameHeader, Frames, MaskingKey, Prepared, buffers, frames};
 
 /// A queue of encoded frames, as a [`Buf`] for vectored writes.
 ///
@@ -193,10 +193,10 @@ impl Buf for Outgoing {
 
 /// The longest payload that is copied beside its header, in bytes. Beyond it a further slice of a
 /// vectored write costs less than the copy.
-const COPY_MAX: usize = 4096;
+const COPY_MAX: usize = Frames::MESSAGE_MAX;
 
 /// The longest frame for many connections that is copied, in bytes.
-const SHARED_MIN: usize = 256;
+const SHARED_MIN: usize = Prepared::COPIED_MAX + FrameHeader::MAX_LEN;
 
 /// Where the run of small frames is cut, in bytes, so that what was written can be freed while a
 /// sender keeps the queue from ever being empty.

@@ -17,7 +17,7 @@ pub(super) struct Send {
     pub(super) outgoing: Outgoing,
     /// A client's masking keys; a server has none.
     keys: Option<Box<dyn MaskingKeys>>,
-    /// The largest payload of a frame, if there is one; of 4 GiB at the most, which no memory holds.
+    /// The largest payload of a frame, if there is one.
     fragment_size: Option<NonZeroU32>,
     /// permessage-deflate, if it is in use.
     deflate: Option<Box<Compressor>>,

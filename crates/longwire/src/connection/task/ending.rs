@@ -144,7 +144,11 @@ impl Drop for Turn {
     fn drop(&mut self) {
         if self.queues.lock().end.is_none() {
             self.rare.error.get_or_insert_with(|| {
-                io::Error::other("the runtime dropped the connection's task before its end")
+                io::Error::other(if self.aborted {
+                    "it was dropped at the limit of a shutdown; a longer one lets it close in order"
+                } else {
+                    "the connection's task was dropped before its end"
+                })
             });
             self.end();
         }

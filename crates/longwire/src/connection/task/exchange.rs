@@ -188,6 +188,8 @@ impl Turn {
                     let error = if open { PingError::TooMany } else { PingError::Closed };
                     // The caller may have gone; then nobody wants to know.
                     drop(answer.send(Err(error)));
+                    // Without a byte it is as good as flushed.
+                    self.tell_progress();
                 }
             }
             Outbound::Close(close) => self.connection.close(close, self.now),

@@ -47,6 +47,8 @@ struct Turn {
     now: Instant,
     /// When `sleep` fires.
     armed: Option<Instant>,
+    /// Whether a time of the connection's is up.
+    due: bool,
 
     arrivals: Arrivals,
 
@@ -58,7 +60,7 @@ struct Turn {
     taken: u64,
     /// How much had been taken when all of it was given to the connection, which encodes a long
     /// message bit by bit; 0 once that has its mark.
-    due: u64,
+    unmarked: u64,
     /// Whether something was taken and thrown away, so that no more counts as flushed.
     refused: bool,
     /// Whether frames were given to the connection that the transport was not offered yet.
@@ -109,7 +111,8 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
             pending: None,
             outbox_left: false,
             taken: 0,
-            due: 0,
+            unmarked: 0,
+            due: false,
             refused: false,
             unoffered: false,
             encoded: 0,
@@ -174,6 +177,7 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
             return Step::Over;
         }
         let read = turn.read(this.io, cx);
+        turn.judge();
         let exchanged = turn.exchange();
         if mem::take(&mut turn.tired) {
             return Step::Tired;
@@ -187,6 +191,11 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
         }
         turn.keep_time();
         Step::Again
+    }
+
+    /// In the midst of a turn, after something that may have taken its time.
+    pub(super) fn look_at_clock(self: Pin<&mut Self>) {
+        self.project().turn.now = now();
     }
 
     /// After a turn without a rest: the clock is looked at in the next, set or not.
@@ -225,12 +234,19 @@ impl Turn {
             return;
         }
         self.armed = None;
-        if self.connection.poll_timeout().is_some_and(|deadline| deadline <= self.now) {
-            self.connection.handle_timeout(self.now);
-            self.report = true;
-        }
+        self.due = self.connection.poll_timeout().is_some_and(|deadline| deadline <= self.now);
         if self.rare.patience.is_some_and(|patience| patience <= self.now) {
             self.give_up();
+        }
+    }
+
+    /// Lets the connection act on its time, behind a read: whatever lay there shows that the peer lives.
+    fn judge(&mut self) {
+        if mem::take(&mut self.due)
+            && self.connection.poll_timeout().is_some_and(|deadline| deadline <= self.now)
+        {
+            self.connection.handle_timeout(self.now);
+            self.report = true;
         }
     }
 

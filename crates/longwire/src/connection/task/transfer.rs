@@ -83,27 +83,35 @@ impl Turn {
             }
         }
         if self.pending.is_none()
-            && self.due == 0
+            && self.unmarked == 0
             && self.rare.marks.back().is_none_or(|mark| mark.0 < self.taken)
         {
-            self.due = self.taken;
+            self.unmarked = self.taken;
         }
-        if self.due > 0
+        if self.unmarked > 0
             && let Some(end) = self.connection.queued()
         {
             let behind = self.needs_flush || self.connection.buffered_amount() > 0;
             if behind || self.pending.is_some() {
                 // Beyond so many the last one moves, and a flush waits a little longer.
                 self.rare.marks.truncate(MARKS_MAX - 1);
-                self.rare.marks.push_back((self.due, end));
+                self.rare.marks.push_back((self.unmarked, end));
             }
-            self.due = 0;
+            self.unmarked = 0;
+        }
+        if !self.rare.marks.is_empty()
+            && !self.needs_flush
+            && self.pending.is_none()
+            && self.connection.buffered_amount() == 0
+        {
+            // All is written: what is flushed needs no marks.
+            self.rare.marks.clear();
         }
         wrote
     }
 
     /// Tells of progress in writing: at once where somebody waits for it, or where the end is near.
-    fn tell_progress(&mut self) {
+    pub(super) fn tell_progress(&mut self) {
         if self.watched || self.rare.patience.is_some() || !self.is_open() {
             self.report = true;
         } else {
