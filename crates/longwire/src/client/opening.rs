@@ -38,7 +38,6 @@ where
             agreement: self.agreement,
             peer_addr: self.peer,
             response: Some(Box::new(self.response)),
-            ..Meta::default()
         };
         WebSocket::start(self.io, Side::Client, self.leftover, Arc::new(config), meta, None)
     }
