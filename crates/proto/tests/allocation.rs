@@ -410,7 +410,7 @@ fn a_message_of_one_frame_that_arrives_whole_allocates_its_payload_and_no_more()
             });
             assert_eq!((heap.taken, heap.held), (len, 0), "{len} bytes");
         }
-        let mut wire = Wire::to(side).frame(FIN | TEXT, &[0xFF; 100_000]).to_vec();
+        let mut wire = Wire::to(side).frame(FIN | TEXT, &vec![0xFF; 100_000]).to_vec();
         let heap = measured(|| poll(&mut connection, &mut wire, drop));
         assert!(heap.taken < 4096, "it is refused before it is copied: {heap:?}");
     }
