@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -319,7 +320,10 @@ impl Queues {
             let mut moved = moved.lock().unwrap_or_else(PoisonError::into_inner);
             if !moved.will_wake(waker) {
                 is_new = true;
-                moved.clone_from(waker);
+                let before = mem::replace(&mut *moved, waker.clone());
+                drop(moved);
+                // It may be the last that holds its task, so it goes without the lock.
+                drop(before);
             }
         } else if !first.will_wake(waker) {
             is_new = true;
@@ -417,7 +421,7 @@ impl Queues {
 
     /// Wakes whoever waits to send.
     pub(super) fn wake_senders(&self) {
-        let parked = std::mem::take(&mut self.lock().parked);
+        let parked = mem::take(&mut self.lock().parked);
         self.notify_waiting();
         parked.wake();
     }

@@ -1,6 +1,7 @@
 //! The connection's task and its handles, over transports of the tests' own and a paused clock.
 
 mod attended;
+mod attended_wakes;
 mod backpressure;
 mod cancel_safety;
 mod closing;

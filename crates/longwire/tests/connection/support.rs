@@ -13,6 +13,7 @@ use std::{
 use longwire::{
     Acceptor, Config, Connect, WebSocket,
     proto::handshake::{Answer, HandshakeLimits, ServerHandshake},
+    server::AcceptError,
 };
 use tokio::runtime::Builder;
 
@@ -114,6 +115,65 @@ pub(crate) async fn server_with(config: Config, leftover: &[u8]) -> (WebSocket, 
     let response = peer.take(usize::MAX);
     assert!(response.ends_with(b"\r\n\r\n"), "{}", String::from_utf8_lossy(&response));
     (socket, peer)
+}
+
+/// A server's connection and its handler, as a future that was not polled. The peer is a client.
+pub(crate) async fn attended<H, F>(
+    acceptor: Acceptor,
+    handler: H,
+) -> (impl Future<Output = Result<(), AcceptError>>, Peer)
+where
+    H: FnOnce(WebSocket) -> F,
+    F: Future<Output = ()>,
+{
+    let (pipe, peer) = pipe();
+    peer.write(OPENING);
+    let incoming = acceptor.read(pipe).await.expect("a good request");
+    (incoming.serve(handler), peer)
+}
+
+/// The same in a task of its own, with the answer to the handshake read.
+pub(crate) async fn spawned<H, F>(
+    config: Config,
+    handler: H,
+) -> (tokio::task::JoinHandle<Result<(), AcceptError>>, Peer)
+where
+    H: FnOnce(WebSocket) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (pipe, peer) = pipe();
+    peer.write(OPENING);
+    let incoming = Acceptor::new().config(config).read(pipe).await.expect("a good request");
+    let serving = tokio::spawn(incoming.serve(handler));
+    skip_answer(&peer).await;
+    (serving, peer)
+}
+
+/// Takes the answer to the opening handshake and no more.
+pub(crate) async fn skip_answer(peer: &Peer) {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        peer.until(|_, outbound| outbound > 0).await;
+        answer.extend(peer.take(1));
+    }
+}
+
+/// Sends back what comes, until the connection ends.
+pub(crate) async fn echo(mut socket: WebSocket) {
+    while let Ok(Some(message)) = socket.recv().await {
+        if socket.send(message).await.is_err() {
+            break;
+        }
+    }
+}
+
+/// Answers the Close frame that comes next, and leaves.
+pub(crate) async fn leave(frames: &mut Frames, peer: &Peer) -> u16 {
+    let close = frames.read(peer).await;
+    assert_eq!(close.opcode, CLOSE, "{close:?}");
+    peer.write(masked(true, CLOSE, &close.payload));
+    peer.end();
+    u16::from_be_bytes([close.payload[0], close.payload[1]])
 }
 
 /// A client's connection. The peer is a server.
