@@ -195,3 +195,108 @@ impl Outbox {
 /// Bytes after which further small messages make a run of their own, so that a Pong waits behind no
 /// more.
 const FRAMES_MAX: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Instant};
+
+    use bytes::Buf;
+    use longwire_proto::{CloseCode, Connection};
+
+    use super::*;
+
+    /// What was sent, in order, as the connection would get it: messages by their payload.
+    fn drain(outbox: &mut Outbox, count: usize) -> Vec<Vec<u8>> {
+        let mut payloads = Vec::new();
+        while payloads.len() < count
+            && let Some(outbound) = outbox.pop()
+        {
+            payloads.extend(payloads_of(outbound));
+        }
+        payloads
+    }
+
+    fn payloads_of(outbound: Outbound) -> Vec<Vec<u8>> {
+        match outbound {
+            Outbound::Message(message) => vec![message.message().as_bytes().to_vec()],
+            Outbound::Frames { frames, payload } => {
+                let now = Instant::now();
+                let mut connection = Connection::server(Arc::default(), now);
+                connection.send_frames(frames, now).expect("there is room");
+                let mut wire = connection.outgoing().chunk().to_vec();
+                let mut payloads = Vec::new();
+                while !wire.is_empty() {
+                    let len = usize::from(wire[1]);
+                    payloads.push(wire[2..2 + len].to_vec());
+                    wire.drain(..2 + len);
+                }
+                assert_eq!(payloads.iter().map(Vec::len).sum::<usize>(), payload);
+                payloads
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn order_and_counts_are_those_of_what_was_sent_however_it_is_taken() {
+        let mut random = 1u64;
+        let mut below = |end: usize| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(random >> 33).expect("31 bits") % end
+        };
+        for _ in 0..2000 {
+            let (mut outbox, mut expected) = (Outbox::default(), VecDeque::new());
+            for number in 0..below(20) {
+                let payload = vec![u8::try_from(number).expect("small"); 1 + below(100)];
+                match below(5) {
+                    0 | 1 => outbox.encode(&payload.clone().into()),
+                    2 => outbox.push(Outbound::Message(payload.clone().into())),
+                    3 => outbox.push(Outbound::Message(Prepared::new(payload.clone()).into())),
+                    _ => {
+                        let taken = std::mem::take(&mut outbox);
+                        outbox.append(taken);
+                        outbox.encode(&payload.clone().into());
+                    }
+                }
+                expected.push_back(payload);
+                assert_eq!(outbox.len(), expected.len());
+                assert_eq!(outbox.payload(), expected.iter().map(Vec::len).sum::<usize>());
+                match below(6) {
+                    0 => {
+                        for payload in drain(&mut outbox, 1) {
+                            assert_eq!(Some(payload), expected.pop_front());
+                        }
+                    }
+                    1 => {
+                        if let Some(outbound) = outbox.pop() {
+                            outbox.put_back(outbound);
+                        }
+                    }
+                    2 => {
+                        let all = match outbox.take() {
+                            Taken::One(outbound) => payloads_of(outbound),
+                            Taken::Queue(mut queue) => drain(&mut queue, usize::MAX),
+                        };
+                        assert_eq!(all, expected.drain(..).collect::<Vec<_>>());
+                    }
+                    _ => {}
+                }
+            }
+            assert_eq!(drain(&mut outbox, usize::MAX), Vec::from(expected));
+            assert!(outbox.is_empty() && outbox.payload() == 0);
+        }
+    }
+
+    #[test]
+    fn what_comes_before_a_close_can_be_thrown_away() {
+        let mut outbox = Outbox::default();
+        outbox.push(Outbound::Message(Prepared::new("a").into()));
+        outbox.encode(&"b".into());
+        assert!(!outbox.skip_to_close());
+        assert_eq!(outbox.len(), 2);
+        outbox.push(Outbound::Close(CloseCode::NORMAL_CLOSURE.into()));
+        assert!(outbox.skip_to_close());
+        assert_eq!((outbox.len(), outbox.payload()), (1, 0));
+        assert!(matches!(outbox.pop(), Some(Outbound::Close(_))));
+    }
+}

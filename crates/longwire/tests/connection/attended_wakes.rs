@@ -442,3 +442,31 @@ fn it_rests_while_nothing_happens_whatever_happened_before() {
         serving.abort();
     });
 }
+
+#[test]
+fn a_future_that_moves_after_its_connection_ended_is_still_woken() {
+    run(async {
+        let (ask, mut asked) = mpsc::unbounded_channel::<u8>();
+        let (pipe, peer) = pipe();
+        peer.write(OPENING);
+        let incoming = Acceptor::new().config(quiet()).read(pipe).await.expect("a good request");
+        let mut serving = Box::pin(incoming.serve(async move |mut socket: WebSocket| {
+            socket.recv().await.expect_err("the transport is reset");
+            drop(socket);
+            asked.recv().await;
+        }));
+        let other = peer.clone();
+        let first = tokio::spawn(async move {
+            assert!(dropped_after(&mut serving, 20).await.is_none());
+            other.reset();
+            assert!(dropped_after(&mut serving, 20).await.is_none());
+            (serving,)
+        });
+        let (serving,) = first.await.expect("no panic");
+        assert!(peer.seen().dropped, "the connection has ended");
+        let serving = tokio::spawn(serving);
+        settle().await;
+        ask.send(1).expect("the handler lives");
+        serving.await.expect("no panic").expect("accepted");
+    });
+}

@@ -298,3 +298,17 @@ fn a_sink_that_waits_is_woken() {
         }
     });
 }
+
+#[test]
+fn a_flush_passes_a_ping_that_was_refused() {
+    run(async {
+        let (socket, _peer) = server(quiet()).await;
+        for _ in 0..64 {
+            assert!(dropped_after(socket.ping(), 3).await.is_none());
+        }
+        settle().await;
+        socket.flush().await.expect("open");
+        socket.ping().await.expect_err("too many");
+        socket.flush().await.expect("open");
+    });
+}

@@ -7,6 +7,7 @@ mod cancel_safety;
 mod closing;
 mod closing_faults;
 mod compression;
+mod computing;
 mod drop;
 mod ends;
 mod flushing;

@@ -147,7 +147,7 @@ impl Drop for Turn {
                 io::Error::other(if self.aborted {
                     "it was dropped at the limit of a shutdown; a longer one lets it close in order"
                 } else {
-                    "the connection's task was dropped before its end"
+                    "the runtime dropped the connection's task before its end"
                 })
             });
             self.end();

@@ -177,12 +177,12 @@ impl<T: AsyncRead + AsyncWrite> Task<T> {
             return Step::Over;
         }
         let read = turn.read(this.io, cx);
-        turn.judge();
+        let judged = turn.judge();
         let exchanged = turn.exchange();
         if mem::take(&mut turn.tired) {
             return Step::Tired;
         }
-        if read || exchanged && turn.has_work() || wrote && !turn.is_steady() {
+        if read || judged || exchanged && turn.has_work() || wrote && !turn.is_steady() {
             return Step::Again;
         }
         turn.rest();
@@ -241,13 +241,15 @@ impl Turn {
     }
 
     /// Lets the connection act on its time, behind a read: whatever lay there shows that the peer lives.
-    fn judge(&mut self) {
-        if mem::take(&mut self.due)
-            && self.connection.poll_timeout().is_some_and(|deadline| deadline <= self.now)
-        {
+    /// Says whether it did.
+    fn judge(&mut self) -> bool {
+        let due = mem::take(&mut self.due)
+            && self.connection.poll_timeout().is_some_and(|deadline| deadline <= self.now);
+        if due {
             self.connection.handle_timeout(self.now);
             self.report = true;
         }
+        due
     }
 
     fn log(&self, event: impl FnOnce()) {
