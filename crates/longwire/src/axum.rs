@@ -128,7 +128,8 @@ impl WebSocketUpgrade {
         self.upgradable.opening.extensions()
     }
 
-    /// Accepts the connection, and runs `callback` with it in a task of its own once it is open. Gives
+    /// Accepts the connection, and runs `callback` with it once it is open, in a task that the two share:
+    /// see [`Incoming::serve`](crate::server::Incoming::serve) for what that asks of it. Gives
     /// the 101, or the refusal: 403 for a page of another origin, 503 in a shutdown.
     ///
     /// Return it as it is. Must be called within a Tokio runtime.

@@ -22,7 +22,7 @@ use crate::{Error, PingError, server::Registration};
 
 /// An open WebSocket connection.
 ///
-/// A handle: the connection's own task owns the transport, answers Pings, keeps the connection alive
+/// A handle: the connection's task owns the transport, answers Pings, keeps the connection alive
 /// and finishes the closing handshake, whatever the application awaits. Every async method is cancel
 /// safe. Dropped, it closes the connection with 1000 (1011 in a panic), behind what was sent.
 ///

@@ -97,7 +97,9 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Accepts connections and runs `handler` for each in a task of its own, for ever.
+    /// Accepts connections and runs `handler` for each, for ever.
+    ///
+    /// Each handler shares a task with its connection, and so must not block: see [`Incoming::serve`].
     ///
     /// # Cancel safety
     ///
@@ -110,13 +112,14 @@ impl Server {
         self.serve_until(std::future::pending(), handler).await.map(|_| ())
     }
 
-    /// Accepts connections and runs `handler` for each in a task of its own, until `stop` completes.
-    /// Then it accepts no more, closes every connection with 1001, and waits until they have ended,
+    /// Accepts connections and runs `handler` for each, until `stop` completes. Then it accepts no more, closes every connection with 1001, and waits until they have ended,
     /// at most [`Self::shutdown_timeout`].
+    ///
+    /// Each handler shares a task with its connection, and so must not block: see [`Incoming::serve`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future stops accepting and drops the handlers.
+    /// Dropping the future stops accepting and drops the handlers; their connections close.
     pub async fn serve_until<H, F>(
         self,
         stop: impl Future<Output = ()>,

@@ -18,7 +18,8 @@ use super::Acceptor;
 use crate::WebSocket;
 
 /// A tower service that answers an opening handshake with 101, or with its refusal, and runs a
-/// handler for each connection in a task of its own.
+/// handler for each connection, in a task that the two share: see [`Incoming::serve`](super::Incoming::serve)
+/// for what that asks of it.
 ///
 /// The handler gets the connection and the request, whose extensions hold what the layers before
 /// left there. For hyper, wrap the service in `hyper_util::service::TowerToHyperService` and serve
