@@ -112,8 +112,9 @@ impl Server {
         self.serve_until(std::future::pending(), handler).await.map(|_| ())
     }
 
-    /// Accepts connections and runs `handler` for each, until `stop` completes. Then it accepts no more, closes every connection with 1001, and waits until they have ended,
-    /// at most [`Self::shutdown_timeout`].
+    /// Accepts connections and runs `handler` for each, until `stop` completes. Then it accepts no
+    /// more, closes every connection with 1001, and waits until they have ended, at most
+    /// [`Self::shutdown_timeout`].
     ///
     /// Each handler shares a task with its connection, and so must not block: see [`Incoming::serve`].
     ///
