@@ -119,6 +119,7 @@ fn output(program: &str, arguments: &[&str]) -> Result<String> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::plan::Profile;
     use crate::results::Sitting;
 
     /// A sitting on a machine that does not exist.
@@ -136,6 +137,7 @@ pub(crate) mod tests {
                 command: "cargo run".to_owned(),
                 stolen: 0.01,
             },
+            profile: Profile::Full,
             server_cpu: 0,
             load_cpu: 1,
             left_out: Vec::new(),

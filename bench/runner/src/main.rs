@@ -2,6 +2,7 @@
 
 mod args;
 mod contestants;
+mod field;
 mod kernels;
 mod machine;
 mod measure;
@@ -90,6 +91,7 @@ fn measure(args: &Args, bench: &Path, file: &Path) -> Result<Option<Results>> {
     let (contestants, floor, left_out) = build(&plan, bench, entries, &longwire)?;
     let mut sitting = Sitting {
         machine: Machine::describe(bench)?,
+        profile: plan.profile,
         server_cpu: args.server_cpu,
         load_cpu: args.load_cpu,
         left_out,

@@ -9,7 +9,8 @@ use anyhow::{Context, Result, ensure};
 use super::numbers::number;
 use super::plots;
 use super::publish::FILE;
-use super::tables::{beyond, compared};
+use super::tables::{beyond, compared, held};
+use crate::field::Absent;
 use crate::plan::entries::{self, Group};
 use crate::plan::workloads::{
     self, BROADCAST, BURSTS, COMPRESSED, HALF, HEADLINE, IDLE, MAXIMUM, Part, Workload,
@@ -106,7 +107,13 @@ fn table(out: &mut String, results: &Results) -> fmt::Result {
         write!(out, "| {strong}{name}{strong} |")?;
         for (workload, _) in &columns {
             let spread = results.spread(*workload, name, compared(*workload));
-            let figure = spread.map_or_else(|| "-".to_owned(), |spread| number(spread.median));
+            let none = match results.unheld(*workload, name) {
+                0 => "-".to_owned(),
+                unheld => {
+                    format!("not held in {unheld} of {} rounds", results.rounds(*workload, name))
+                }
+            };
+            let figure = spread.map_or(none, |spread| number(spread.median));
             write!(out, " {strong}{figure}{strong} |")?;
         }
         writeln!(out)?;
@@ -114,38 +121,59 @@ fn table(out: &mut String, results: &Results) -> fmt::Result {
     writeln!(out)
 }
 
-/// Where longwire is not first, by whom.
+/// Where longwire is first and among whom, where it is not and by whom, and where that is not known.
 fn behind(out: &mut String, results: &Results) -> fmt::Result {
-    let mut lines = Vec::new();
+    let (mut first, mut behind, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     let measured = HEADLINE.into_iter().chain([HALF, IDLE]).chain(BURSTS).chain([BROADCAST]);
-    for workload in measured {
+    for workload in measured.filter(|workload| results.workloads().contains(workload)) {
         let own = if workload.part == Part::Broadcast { "longwire-prepared" } else { "longwire" };
-        let cheaper: Vec<_> = results
-            .contestants(workload)
-            .into_iter()
-            .filter(|name| entries::group(name).is_peer())
-            .filter_map(|name| {
-                let ratio = results.ratio(workload, (name, own), compared(workload))?;
-                (ratio < 1.0).then(|| format!("{name} {}", number(ratio)))
-            })
-            .collect();
+        let metric = compared(workload);
+        let what = match metric {
+            Metric::P99_9 => "p99.9",
+            Metric::UsedBytes => "bytes",
+            _ => "CPU",
+        };
+        let line = |words: &str| format!("- {}, {what}: {words}", workload.name());
+        if results.spread(workload, own, metric).is_none() {
+            unknown.push(line(&match results.unheld(workload, own) {
+                0 => format!("{own} not measured"),
+                _ => format!("{own}, {}", held(results, workload, own)),
+            }));
+            continue;
+        }
+        let (mut names, mut cheaper) = (Vec::new(), Vec::new());
+        for name in results.contestants(workload) {
+            if !entries::group(name).is_peer() {
+                continue;
+            }
+            let ratio = results.ratio(workload, (name, own), metric);
+            if ratio.is_some() || metric.is_latency() && results.unheld(workload, name) > 0 {
+                names.push(name);
+            }
+            if let Some(ratio) = ratio.filter(|ratio| *ratio < 1.0) {
+                cheaper.push(format!("{name} {}", number(ratio)));
+            }
+        }
+        let absent = Absent::of(results, workload, &names, |entry| entry.group.is_peer()).words();
         if !cheaper.is_empty() {
-            let what = match compared(workload) {
-                Metric::P99_9 => "p99.9",
-                Metric::UsedBytes => "bytes",
-                _ => "CPU",
-            };
-            lines.push(format!("- {}, {what}: {}", workload.name(), cheaper.join(", ")));
+            behind.push(line(&cheaper.join(", ")));
+        } else if absent.is_none() && !names.is_empty() {
+            first.push(line(&names.join(", ")));
+        }
+        if let Some(words) = absent {
+            unknown.push(line(&words));
         }
     }
-    if lines.is_empty() {
-        return writeln!(
-            out,
-            "No library is below longwire in any of these, best loops included.\n"
-        );
+    for (heading, lines) in [
+        ("Where longwire is not first, best loops included, as a part of its figure:", behind),
+        ("No library is below longwire where these were compared, best loops included:", first),
+        ("What is not decided, for want of a figure:", unknown),
+    ] {
+        if !lines.is_empty() {
+            writeln!(out, "{heading}\n\n{}\n", lines.join("\n"))?;
+        }
     }
-    writeln!(out, "Where longwire is not first, best loops included, as a part of its figure:\n")?;
-    writeln!(out, "{}\n", lines.join("\n"))
+    Ok(())
 }
 
 fn compression(out: &mut String, results: &Results) -> fmt::Result {
@@ -202,6 +230,7 @@ const COLUMNS: [(Workload, &str); 7] = [
 mod tests {
     use super::*;
     use crate::machine::tests::sitting;
+    use crate::plan::entries::{ENTRIES, Entry};
     use crate::results::tests::run;
 
     fn results() -> Results {
@@ -235,13 +264,33 @@ mod tests {
     #[test]
     fn a_contestant_that_is_cheaper_is_named() {
         let mut results = results();
-        assert!(section(&results).expect("written").contains("No library is below longwire"));
         results.runs.push(run(0, 1, "tokio-tungstenite-best", 0.8));
         let section = section(&results).expect("written");
         let line = "- 64 x 32 B x 16, CPU: tokio-tungstenite-best 0.80\n";
         assert!(section.contains(line), "{section}");
         // The floor is no library.
         assert!(!section.contains("floor 0.50"), "{section}");
+    }
+
+    #[test]
+    fn longwire_is_called_first_only_where_everyone_expected_has_a_figure() {
+        let few = section(&results()).expect("written");
+        assert!(!few.contains("No library is below longwire"), "{few}");
+        let unknown = "- 64 x 32 B x 16, CPU: tokio-websockets, tokio-websockets-best, fast";
+        assert!(few.contains(unknown) && few.contains(", uwebsockets not measured\n"), "{few}");
+
+        let mut results = results();
+        results.runs.retain(|run| run.contestant != "yawc");
+        let is_peer = |entry: &&Entry| entry.group.is_peer();
+        for entry in ENTRIES.iter().filter(is_peer) {
+            if entry.parts.contains(&Part::Headline) {
+                results.runs.push(run(0, 1, entry.name, 10.0));
+            }
+        }
+        let all = section(&results).expect("written");
+        let line = "\n- 64 x 32 B x 16, CPU: tokio-websockets, tokio-websockets-best, fast";
+        assert!(all.contains("No library is below longwire") && all.contains(line), "{all}");
+        assert!(!all.contains("not decided"), "{all}");
     }
 
     #[test]

@@ -101,6 +101,11 @@ impl Metric {
             Self::OpeningCpu => figures.opening_us,
         }
     }
+
+    /// Whether it says nothing where a rate is not held.
+    pub(crate) fn is_latency(self) -> bool {
+        matches!(self, Self::P50 | Self::P99 | Self::P99_9)
+    }
 }
 
 impl Figures {

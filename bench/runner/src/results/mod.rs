@@ -13,7 +13,7 @@ use self::statistics::{Spread, median};
 use crate::kernels::Kernel;
 use crate::machine::Machine;
 use crate::plan::workloads::{self, Workload};
-use crate::plan::{KERNELS, entries};
+use crate::plan::{KERNELS, Profile, entries};
 
 /// All that is known. A run without its sitting says nothing, so they stay together.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,9 @@ pub(crate) struct Results {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Sitting {
     pub(crate) machine: Machine,
+    /// Where it is not written, everyone is expected.
+    #[serde(default)]
+    pub(crate) profile: Profile,
     pub(crate) server_cpu: usize,
     pub(crate) load_cpu: usize,
     /// What was not tried, and why.
@@ -87,18 +90,22 @@ impl Results {
         found.into_values().collect()
     }
 
-    /// Median and range of a figure over the rounds; `None` if it was not measured.
+    /// Median and range of a figure over the rounds; `None` if it was not measured, or if it is a latency
+    /// and a round's rate was not held: the rounds that remain would be the lucky ones.
     pub(crate) fn spread(
         &self,
         workload: Workload,
         contestant: &str,
         metric: Metric,
     ) -> Option<Spread> {
+        if metric.is_latency() && self.unheld(workload, contestant) > 0 {
+            return None;
+        }
         Spread::of(self.of(workload, contestant).filter_map(|run| metric.of(&run.figures)))
     }
 
     /// What `compare` makes of one contestant's figure and another's in the same round: the median of the
-    /// rounds, so that slow drift cancels out. `None` if no round has both.
+    /// rounds, so that slow drift cancels out. `None` if no round has both, or one of them has no latency.
     pub(crate) fn paired(
         &self,
         workload: Workload,
@@ -106,6 +113,10 @@ impl Results {
         metric: Metric,
         compare: fn(f64, f64) -> f64,
     ) -> Option<f64> {
+        let is_unheld = |name| self.unheld(workload, name) > 0;
+        if metric.is_latency() && (is_unheld(own) || is_unheld(other)) {
+            return None;
+        }
         median(self.of(workload, own).filter_map(|run| {
             let is_pair = |other: &&Run| (other.sitting, other.round) == (run.sitting, run.round);
             let pair = self.of(workload, other).find(is_pair)?;
@@ -121,6 +132,12 @@ impl Results {
         metric: Metric,
     ) -> Option<f64> {
         self.paired(workload, names, metric, |own, other| own / other)
+    }
+
+    /// Rounds in which a contestant could not hold the rate of an open loop.
+    pub(crate) fn unheld(&self, workload: Workload, contestant: &str) -> usize {
+        let runs = self.of(workload, contestant);
+        runs.filter(|run| run.figures.overload().is_some()).count()
     }
 
     /// Rounds that a contestant has.
