@@ -92,10 +92,12 @@ pub(crate) fn all() -> Vec<Target> {
             ..cpu(megabyte, Every(Kind::Peer), AtLeast(1.1))
         },
     ];
-    for bytes in [1200.0, 600.0] {
+    for bytes in [AT_REST, 600.0] {
         targets.push(Target { metric: Metric::UsedBytes, ..cpu(IDLE, Nothing, AtMost(bytes)) });
     }
     for workload in BURSTS {
+        targets
+            .push(Target { metric: Metric::UsedBytes, ..cpu(workload, Nothing, AtMost(AT_REST)) });
         targets.push(Target { metric: Metric::After, ..cpu(workload, Nothing, AtMost(BACK)) });
     }
     for workload in workloads::all() {
@@ -122,7 +124,11 @@ pub(crate) fn judge(results: &Results) -> Vec<Verdict> {
 
 impl Target {
     fn judge(&self, results: &Results) -> Verdict {
-        let Standing { measured, met, by } = self.standing(results);
+        let Standing { measured, met, mut by } = self.standing(results);
+        let limited = self.limited(results);
+        if measured.is_some() && !limited.is_empty() {
+            by = format!("{by}; the load was the limit of {}", limited.join(", "));
+        }
         Verdict { workload: self.workload.name(), asked: self.asked(), measured, by, met }
     }
 
@@ -144,6 +150,25 @@ impl Target {
             Against::Contestant(other) => against(other),
             Against::Every(kind) => self.against_every(results, kind),
         }
+    }
+
+    /// Whose throughput is the load generator's.
+    fn limited<'a>(&self, results: &'a Results) -> Vec<&'a str> {
+        let is_meant = |name: &&str| {
+            *name == self.contestant
+                || match self.against {
+                    Against::Nothing => false,
+                    Against::Contestant(other) => *name == other,
+                    Against::Every(kind) => kind.has(entries::group(name)),
+                }
+        };
+        let mut names = results.contestants(self.workload);
+        names.retain(|name| {
+            self.metric == Metric::MessagesPerSecond
+                && is_meant(name)
+                && results.is_load_the_limit(self.workload, name)
+        });
+        names
     }
 
     /// How it stands by one figure.
@@ -179,22 +204,23 @@ impl Target {
         let count = compared.len();
         let worst = ratios.iter().max_by(|(one, _), (other, _)| self.bound.badness(*one, *other));
         let measured = worst.map(|(ratio, _)| *ratio);
-        let mut by = worst.map_or_else(
+        let decider = worst.map_or_else(
             || format!("none of {count} holds the rate"),
             |(_, other)| format!("{other}, of {count}"),
         );
-        if !unheld.is_empty() {
-            by += &format!("; does not hold the rate: {}", unheld.join(", "));
-        }
-        if !absent.failed.is_empty() {
-            by += &format!("; failed: {}", absent.failed.join(", "));
+        let mut by = vec![decider];
+        for (names, what) in [
+            (unheld.as_slice(), "do not hold the rate"),
+            (&absent.failed, "failed"),
+            (&absent.unmeasured, "not decided, for these were not measured"),
+        ] {
+            if !names.is_empty() {
+                by.push(format!("{what}: {}", names.join(", ")));
+            }
         }
         let met = measured.is_none_or(|ratio| self.bound.allows(ratio));
-        if absent.unmeasured.is_empty() {
-            return Standing { measured, met: Some(met), by };
-        }
-        by += &format!("; not decided: {} not measured", absent.unmeasured.join(", "));
-        Standing { measured, met: None, by }
+        let met = absent.unmeasured.is_empty().then_some(met);
+        Standing { measured, met, by: by.join("; ") }
     }
 
     /// Why there is no figure: what the sittings say of it, or who was not there.
@@ -266,6 +292,8 @@ impl Bound {
     }
 }
 
+/// Resident bytes that a connection at rest may have.
+const AT_REST: f64 = 1200.0;
 /// Memory that is back to what it was: no more than this times as much, for what an allocator keeps.
 const BACK: f64 = 1.1;
 
@@ -338,6 +366,9 @@ mod tests {
         let found = verdicts(&results, megabyte);
         assert_eq!((found[0].measured, found[0].met), (Some(2.0), Some(true)));
         assert_eq!(found[0].by, "tokio-websockets, of 2");
+        results.runs[0].figures.load_busy = Some(0.99);
+        let by = &verdicts(&results, megabyte)[0].by;
+        assert_eq!(by, "tokio-websockets, of 2; the load was the limit of longwire");
     }
 
     #[test]
@@ -352,7 +383,11 @@ mod tests {
         results.runs.retain(|run| run.contestant != "ws");
         let verdict = last(&results);
         assert_eq!(verdict.met, None);
-        assert!(verdict.by.ends_with("; not decided: ws not measured"), "{}", verdict.by);
+        assert!(
+            verdict.by.ends_with("; not decided, for these were not measured: ws"),
+            "{}",
+            verdict.by
+        );
         results.sittings[0].failed.push(Failure {
             round: 1,
             workload: MAXIMUM.name(),
@@ -392,11 +427,11 @@ mod tests {
         results.runs.push(paced("yawc", 1, 1.0, false));
         let verdict = &verdicts(&results, HALF)[0];
         assert_eq!((verdict.measured, verdict.met), (None, Some(true)));
-        assert!(verdict.by.ends_with("does not hold the rate: yawc"), "{}", verdict.by);
+        assert!(verdict.by.ends_with("do not hold the rate: yawc"), "{}", verdict.by);
         results.runs.push(paced("soketto", 1, 20.0, true));
         let verdict = &verdicts(&results, HALF)[0];
         assert_eq!((verdict.measured, verdict.met), (Some(0.5), Some(true)));
-        assert!(verdict.by.starts_with("soketto, of 2; does not hold"), "{}", verdict.by);
+        assert!(verdict.by.starts_with("soketto, of 2; do not hold"), "{}", verdict.by);
     }
 
     #[test]
@@ -410,15 +445,21 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_compared_with_the_memory_before_it() {
-        for (after, met) in [(2050.0, true), (3000.0, false)] {
+    fn a_burst_has_the_bound_of_rest_and_that_of_the_memory_before_it() {
+        for (before, after, met) in [
+            (1100.0, 1150.0, [true, true]),
+            (1000.0, 1150.0, [true, false]),
+            (2000.0, 2050.0, [false, true]),
+        ] {
             let mut results = Results::default();
             let mut burst = Run { workload: BURSTS[1].name(), ..run(0, 1, "longwire", 1.0) };
-            (burst.figures.open_bytes, burst.figures.used_bytes) = (Some(2000.0), Some(after));
+            (burst.figures.open_bytes, burst.figures.used_bytes) = (Some(before), Some(after));
             results.runs.push(burst);
             let found = verdicts(&results, BURSTS[1]);
-            assert_eq!(found[0].asked, "memory after the burst / before it <= 1.1");
-            assert_eq!((found[0].measured, found[0].met), (Some(after / 2000.0), Some(met)));
+            assert_eq!(found[0].asked, "bytes a connection at rest <= 1200");
+            assert_eq!(found[1].asked, "memory after the burst / before it <= 1.1");
+            assert_eq!((found[0].measured, found[1].measured), (Some(after), Some(after / before)));
+            assert_eq!([found[0].met, found[1].met], met.map(Some));
         }
     }
 

@@ -9,11 +9,11 @@ use anyhow::{Context, Result, ensure};
 use super::numbers::number;
 use super::plots;
 use super::publish::FILE;
-use super::tables::{beyond, compared, held};
+use super::tables::{LATE, LOADED, QUIET, beyond, compared, held, is_noisy, limit};
 use crate::field::Absent;
 use crate::plan::entries::{self, Group};
 use crate::plan::workloads::{
-    self, BROADCAST, BURSTS, COMPRESSED, HALF, HEADLINE, IDLE, MAXIMUM, Part, Workload,
+    self, BROADCAST, BURSTS, COMPRESSED, HALF, HEADLINE, IDLE, Kind, MAXIMUM, Part, Workload,
 };
 use crate::results::figures::Metric;
 use crate::results::{Results, store};
@@ -102,6 +102,7 @@ fn table(out: &mut String, results: &Results) -> fmt::Result {
         write!(out, " {heading} |")?;
     }
     writeln!(out, "\n|---|{}", "---|".repeat(columns.len()))?;
+    let (mut is_loud, mut loaded, mut late) = (false, false, false);
     for name in names {
         let strong = if name == "longwire" { "**" } else { "" };
         write!(out, "| {strong}{name}{strong} |")?;
@@ -114,11 +115,28 @@ fn table(out: &mut String, results: &Results) -> fmt::Result {
                 }
             };
             let figure = spread.map_or(none, |spread| number(spread.median));
-            write!(out, " {strong}{figure}{strong} |")?;
+            let noise = if is_noisy(results, *workload, name) { " !" } else { "" };
+            let limit = limit(results, *workload, name);
+            is_loud |= !noise.is_empty();
+            let is_open = matches!(workload.kind, Kind::Paced { .. });
+            loaded |= !limit.is_empty() && !is_open;
+            late |= !limit.is_empty() && is_open;
+            write!(out, " {strong}{figure}{strong}{noise}{limit} |")?;
         }
         writeln!(out)?;
     }
-    writeln!(out)
+    writeln!(out)?;
+    let footnote = format!(
+        "Marked !: server or load waited for a core for more than {:.0} % of the time: the machine was not \
+         quiet and the figure is too high.",
+        QUIET * 100.0
+    );
+    for (is_there, words) in [(is_loud, footnote.as_str()), (loaded, LOADED), (late, LATE)] {
+        if is_there {
+            writeln!(out, "{words}\n")?;
+        }
+    }
+    Ok(())
 }
 
 /// Where longwire is first and among whom, where it is not and by whom, and where that is not known.
@@ -291,6 +309,18 @@ mod tests {
         let line = "\n- 64 x 32 B x 16, CPU: tokio-websockets, tokio-websockets-best, fast";
         assert!(all.contains("No library is below longwire") && all.contains(line), "{all}");
         assert!(!all.contains("not decided"), "{all}");
+    }
+
+    #[test]
+    fn figures_of_a_noisy_machine_or_a_busy_load_are_marked() {
+        let mut results = results();
+        results.runs[0].figures.load_busy = Some(1.0);
+        results.runs[1].figures.waited = Some(QUIET + 0.01);
+        let section = section(&results).expect("written");
+        for part in ["| floor | 0.50 # |", "| **1.00** ! |", "Marked !: ", LOADED] {
+            assert!(section.contains(part), "{part} is not in {section}");
+        }
+        assert!(!section.contains(LATE), "{section}");
     }
 
     #[test]

@@ -11,6 +11,13 @@ use crate::results::figures::Metric;
 /// Above this share of a second spent waiting for a core, the machine was not quiet.
 pub(crate) const QUIET: f64 = 0.05;
 
+/// What the sign of [`limit`] means in a closed loop.
+pub(crate) const LOADED: &str = "Marked #: the load was the limit: throughput is not the server's. The load \
+     generator's core was at least 97 % busy in half of the rounds or more.";
+/// What it means in an open loop.
+pub(crate) const LATE: &str = "Marked #: the load was the limit: latency is not the server's alone. The p99 of \
+     late sending was above a quarter of the latency's p99.9 in half of the rounds or more.";
+
 /// Writes the tables of all workloads that have runs.
 pub(super) fn render(out: &mut String, results: &Results) -> Result {
     let workloads = results.workloads();
@@ -66,8 +73,11 @@ fn table(out: &mut String, results: &Results, workload: Workload) -> Result {
         write!(out, " x {reference} |")?;
     }
     writeln!(out, "\n|---|{}", "---|".repeat(columns.len() + references.len()))?;
+    let mut is_limited = false;
     for contestant in contestants {
-        write!(out, "| {contestant} |")?;
+        let limit = limit(results, workload, contestant);
+        is_limited |= !limit.is_empty();
+        write!(out, "| {contestant}{limit} |")?;
         for (_, cell) in columns {
             write!(out, " {} |", cell(results, workload, contestant))?;
         }
@@ -76,6 +86,10 @@ fn table(out: &mut String, results: &Results, workload: Workload) -> Result {
             write!(out, " {} |", optional(ratio))?;
         }
         writeln!(out)?;
+    }
+    if is_limited {
+        let is_open = matches!(workload.kind, Kind::Paced { .. });
+        writeln!(out, "\n{}", if is_open { LATE } else { LOADED })?;
     }
     writeln!(out)
 }
@@ -91,6 +105,9 @@ fn matrix(out: &mut String, results: &Results, workloads: &[Workload]) -> Result
         }
     }
     contestants.sort_by_key(|contestant| entries::order(contestant));
+    let is_limited = workloads
+        .iter()
+        .any(|workload| contestants.iter().any(|name| results.is_load_the_limit(*workload, name)));
     for (title, metric) in
         [("CPU us/message", Metric::Cpu), ("messages/s", Metric::MessagesPerSecond)]
     {
@@ -101,9 +118,13 @@ fn matrix(out: &mut String, results: &Results, workloads: &[Workload]) -> Result
         for workload in workloads {
             write!(out, "| {} |", workload.name().trim_start_matches("echo "))?;
             for contestant in &contestants {
-                write!(out, " {} |", spread(results.spread(*workload, contestant, metric)))?;
+                let limit = limit(results, *workload, contestant);
+                write!(out, " {}{limit} |", spread(results.spread(*workload, contestant, metric)))?;
             }
             writeln!(out)?;
+        }
+        if is_limited {
+            writeln!(out, "\n{LOADED}")?;
         }
         writeln!(out)?;
     }
@@ -187,8 +208,8 @@ const BUSY: Column = ("busy", |results, workload, contestant| {
 const WAITED: Column = ("waited", |results, workload, contestant| {
     let server = median(results, workload, contestant, Metric::Waited);
     let load = median(results, workload, contestant, Metric::LoadWaited);
-    let is_noisy = server.into_iter().chain(load).any(|waited| waited > QUIET);
-    format!("{} / {}{}", percent(server), percent(load), if is_noisy { " !" } else { "" })
+    let mark = if is_noisy(results, workload, contestant) { " !" } else { "" };
+    format!("{} / {}{mark}", percent(server), percent(load))
 });
 const BYTES: Column = ("bytes to / from it", |results, workload, contestant| {
     let bytes = |metric| optional(median(results, workload, contestant, metric));
@@ -197,6 +218,20 @@ const BYTES: Column = ("bytes to / from it", |results, workload, contestant| {
 const OPEN: Column = ("bytes each, only opened", |results, workload, contestant| {
     spread(results.spread(workload, contestant, Metric::OpenBytes))
 });
+
+/// Whether server or load waited for a core for too long, in the median of the rounds.
+pub(crate) fn is_noisy(results: &Results, workload: Workload, contestant: &str) -> bool {
+    let waited = [Metric::Waited, Metric::LoadWaited];
+    waited
+        .into_iter()
+        .filter_map(|metric| median(results, workload, contestant, metric))
+        .any(|waited| waited > QUIET)
+}
+
+/// The sign of a line whose load generator was the limit; nothing for others.
+pub(crate) fn limit(results: &Results, workload: Workload, contestant: &str) -> &'static str {
+    if results.is_load_the_limit(workload, contestant) { " #" } else { "" }
+}
 
 /// Memory beyond that of the same server without compression.
 pub(crate) fn beyond(results: &Results, workload: Workload, contestant: &str) -> Option<f64> {
@@ -273,6 +308,23 @@ mod tests {
                 "| longwire | **0.75** (0.75-0.75) | **1333333** (1333333-1333333) | - | 20 % / - ! | 1.50 | 1.00 |",
             ]
         );
+    }
+
+    #[test]
+    fn a_line_whose_load_was_the_limit_is_marked_and_the_sign_explained() {
+        let mut results = Results::default();
+        for (name, busy) in [("floor", 0.98), ("longwire", 0.9)] {
+            results.runs.push(run(0, 1, name, 0.5));
+            results.runs.last_mut().expect("just added").figures.load_busy = Some(busy);
+        }
+        let mut out = String::new();
+        table(&mut out, &results, MAXIMUM).expect("written");
+        assert!(out.contains("| floor # |") && out.contains("| longwire |"), "{out}");
+        assert!(out.contains(LOADED), "{out}");
+        results.runs.remove(0);
+        let mut out = String::new();
+        table(&mut out, &results, MAXIMUM).expect("written");
+        assert!(!out.contains("Marked #"), "{out}");
     }
 
     #[test]

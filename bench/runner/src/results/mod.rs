@@ -12,7 +12,7 @@ use self::figures::{Figures, Metric};
 use self::statistics::{Spread, median};
 use crate::kernels::Kernel;
 use crate::machine::Machine;
-use crate::plan::workloads::{self, Workload};
+use crate::plan::workloads::{self, Kind, Part, Workload};
 use crate::plan::{KERNELS, Profile, entries};
 
 /// All that is known. A run without its sitting says nothing, so they stay together.
@@ -138,6 +138,18 @@ impl Results {
     pub(crate) fn unheld(&self, workload: Workload, contestant: &str) -> usize {
         let runs = self.of(workload, contestant);
         runs.filter(|run| run.figures.overload().is_some()).count()
+    }
+
+    /// Whether the load generator was the limit in at least half of the rounds.
+    pub(crate) fn is_load_the_limit(&self, workload: Workload, contestant: &str) -> bool {
+        // The load of a broadcast never sleeps, so that it is busy says nothing.
+        if matches!(workload.kind, Kind::Idle { .. } | Kind::Broadcast { .. }) {
+            return false;
+        }
+        let cores = if workload.part == Part::Threads { 2.0 } else { 1.0 };
+        let runs = self.of(workload, contestant);
+        let limited = runs.filter(|run| run.figures.is_load_the_limit(cores)).count();
+        limited > 0 && limited * 2 >= self.rounds(workload, contestant)
     }
 
     /// Rounds that a contestant has.
