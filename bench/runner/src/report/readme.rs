@@ -61,6 +61,7 @@ fn section(results: &Results) -> Result<String, fmt::Error> {
     }
     behind(&mut out, results)?;
     compression(&mut out, results)?;
+    failed(&mut out, results)?;
     for sitting in super::used(results) {
         let machine = &sitting.machine;
         writeln!(
@@ -194,6 +195,20 @@ fn behind(out: &mut String, results: &Results) -> fmt::Result {
     Ok(())
 }
 
+/// One sentence that names what failed.
+fn failed(out: &mut String, results: &Results) -> fmt::Result {
+    let names: Vec<_> = results
+        .failed()
+        .map(|failure| {
+            format!("{} in {} (round {})", failure.contestant, failure.workload, failure.round)
+        })
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "Measurements that failed, and have no figure here: {}.\n", names.join(", "))
+}
+
 fn compression(out: &mut String, results: &Results) -> fmt::Result {
     let workload = COMPRESSED;
     if !results.workloads().contains(&workload) {
@@ -249,6 +264,7 @@ mod tests {
     use super::*;
     use crate::machine::tests::sitting;
     use crate::plan::entries::{ENTRIES, Entry};
+    use crate::results::Failure;
     use crate::results::tests::run;
 
     fn results() -> Results {
@@ -321,6 +337,21 @@ mod tests {
             assert!(section.contains(part), "{part} is not in {section}");
         }
         assert!(!section.contains(LATE), "{section}");
+    }
+
+    #[test]
+    fn what_failed_is_named_in_a_sentence() {
+        let mut results = results();
+        assert!(!section(&results).expect("written").contains("failed"));
+        results.sittings[0].failed.push(Failure {
+            round: 2,
+            workload: MAXIMUM.name(),
+            contestant: "floor".to_owned(),
+            why: "it ended".to_owned(),
+        });
+        let section = section(&results).expect("written");
+        let sentence = "no figure here: floor in 64 x 32 B x 16 (round 2).\n";
+        assert!(section.contains(sentence), "{section}");
     }
 
     #[test]
