@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::server::Server;
-use super::{Cores, spawn_on};
+use super::{Cores, finish, limit, spawn_on};
 use crate::contestants::certificate::Certificate;
 use crate::plan::workloads::{Kind, Part, Workload};
 use crate::results::figures::{Figures, Percentiles};
@@ -46,7 +46,9 @@ pub(crate) fn measure(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let output = spawn_on(&cores.load, &mut command)?.wait_with_output()?;
+    let child = spawn_on(&cores.load, &mut command)?;
+    let output =
+        finish(child, limit(order.workload, order.seconds)).context("the load generator")?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}", complaint.trim());
     let report: Report = serde_json::from_slice(&output.stdout)

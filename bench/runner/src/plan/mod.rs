@@ -178,7 +178,7 @@ impl Plan {
 
 /// How long one measurement takes, about: a server and a load that start, connections that open, and the
 /// messages themselves.
-fn seconds_of(workload: Workload, seconds: f64) -> f64 {
+pub(crate) fn seconds_of(workload: Workload, seconds: f64) -> f64 {
     let opened = f64::from(u32::try_from(workload.connections()).unwrap_or(u32::MAX));
     let opening = START + opened / OPENED_A_SECOND;
     match workload.kind {
