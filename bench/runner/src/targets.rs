@@ -8,7 +8,6 @@ use crate::plan::entries::{self, Group};
 use crate::plan::workloads::{
     self, BROADCAST, BURSTS, HALF, HEADLINE, IDLE, MAXIMUM, Part, Workload,
 };
-use crate::report::tables::held;
 use crate::results::Results;
 use crate::results::figures::Metric;
 
@@ -135,7 +134,7 @@ impl Target {
     fn standing(&self, results: &Results) -> Standing {
         if self.metric.is_latency() && results.unheld(self.workload, self.contestant) > 0 {
             let by =
-                format!("{}: {}", self.contestant, held(results, self.workload, self.contestant));
+                format!("{}: {}", self.contestant, results.held(self.workload, self.contestant));
             return Standing { measured: None, met: Some(false), by };
         }
         let against = |other: &str| {

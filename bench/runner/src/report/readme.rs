@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::numbers::number;
 use super::plots;
 use super::publish::FILE;
-use super::tables::{LATE, LOADED, QUIET, beyond, compared, held, is_noisy, limit};
+use super::tables::{LATE, LOADED, QUIET, beyond, compared, is_noisy, limit};
 use crate::field::Absent;
 use crate::plan::entries::{self, Group};
 use crate::plan::workloads::{
@@ -156,7 +156,7 @@ fn behind(out: &mut String, results: &Results) -> fmt::Result {
         if results.spread(workload, own, metric).is_none() {
             unknown.push(line(&match results.unheld(workload, own) {
                 0 => format!("{own} not measured"),
-                _ => format!("{own}, {}", held(results, workload, own)),
+                _ => format!("{own}, {}", results.held(workload, own)),
             }));
             continue;
         }

@@ -151,7 +151,7 @@ fn columns(workload: Workload) -> &'static [Column] {
             ("p50 us", latency::<{ P50 }>),
             ("p99 us", latency::<{ P99 }>),
             ("p99.9 us", latency::<{ P99_9 }>),
-            ("rate", |results, workload, contestant| held(results, workload, contestant)),
+            ("rate", |results, workload, contestant| results.held(workload, contestant)),
             BUSY,
             WAITED,
         ],
@@ -240,18 +240,6 @@ pub(crate) fn beyond(results: &Results, workload: Workload, contestant: &str) ->
     results.paired(workload, (contestant, plain), metric, |own, plain| own - plain)
 }
 
-/// What is to say of a rate: held, or in how many rounds it was not, and how that showed.
-pub(crate) fn held(results: &Results, workload: Workload, contestant: &str) -> String {
-    let reasons: Vec<_> =
-        results.of(workload, contestant).filter_map(|run| run.figures.overload()).collect();
-    let rounds = results.rounds(workload, contestant);
-    match reasons.first() {
-        None => "held".to_owned(),
-        Some(why) if reasons.len() == rounds => format!("cannot hold: {why}"),
-        Some(why) => format!("not held in {} of {rounds} rounds: {why}", reasons.len()),
-    }
-}
-
 fn median(results: &Results, workload: Workload, contestant: &str, metric: Metric) -> Option<f64> {
     results.spread(workload, contestant, metric).map(|spread| spread.median)
 }
@@ -337,9 +325,9 @@ mod tests {
             paced.figures.p99_9 = Some(70.0);
             results.runs.push(paced);
         }
-        assert!(held(&results, HALF, "ws").starts_with("not held in 1 of 2 rounds: 900 of 1000"));
+        assert!(results.held(HALF, "ws").starts_with("not held in 1 of 2 rounds: 900 of 1000"));
         results.runs.pop();
-        assert!(held(&results, HALF, "ws").starts_with("cannot hold: 900 of 1000"));
+        assert!(results.held(HALF, "ws").starts_with("cannot hold: 900 of 1000"));
         assert_eq!(latency::<P99_9>(&results, HALF, "ws"), "-");
     }
 }

@@ -140,6 +140,18 @@ impl Results {
         runs.filter(|run| run.figures.overload().is_some()).count()
     }
 
+    /// What is to say of a rate: held, or in how many rounds it was not, and how that showed.
+    pub(crate) fn held(&self, workload: Workload, contestant: &str) -> String {
+        let runs = self.of(workload, contestant);
+        let reasons: Vec<_> = runs.filter_map(|run| run.figures.overload()).collect();
+        let rounds = self.rounds(workload, contestant);
+        match reasons.first() {
+            None => "held".to_owned(),
+            Some(why) if reasons.len() == rounds => format!("cannot hold: {why}"),
+            Some(why) => format!("not held in {} of {rounds} rounds: {why}", reasons.len()),
+        }
+    }
+
     /// Whether the load generator was the limit in at least half of the rounds.
     pub(crate) fn is_load_the_limit(&self, workload: Workload, contestant: &str) -> bool {
         // The load of a broadcast never sleeps, so that it is busy says nothing.
