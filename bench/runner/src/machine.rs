@@ -22,6 +22,9 @@ pub(crate) struct Machine {
     pub(crate) rustc: String,
     pub(crate) longwire: String,
     pub(crate) libraries: BTreeMap<String, String>,
+    /// What runs the peers in other languages.
+    #[serde(default)]
+    pub(crate) runtimes: Vec<String>,
     pub(crate) command: String,
     /// Share of the two cores' time that the host of a virtual machine kept meanwhile.
     pub(crate) stolen: f64,
@@ -63,8 +66,9 @@ impl Ticks {
 }
 
 impl Machine {
-    /// What is known before anything is measured.
-    pub(crate) fn describe(bench: &Path) -> Result<Self> {
+    /// What is known before anything is measured. The commit is that of this tree, and says nothing of a
+    /// program that was built elsewhere.
+    pub(crate) fn describe(bench: &Path, is_built_elsewhere: bool) -> Result<Self> {
         let uname = rustix::system::uname();
         let memory = rustix::system::sysinfo();
         let quoted = |word: String| if word.contains(' ') { format!("'{word}'") } else { word };
@@ -81,8 +85,9 @@ impl Machine {
                 uname.machine().to_string_lossy()
             ),
             rustc: output("rustc", &["--version"])?,
-            longwire: commit(bench),
+            longwire: if is_built_elsewhere { "built elsewhere".to_owned() } else { commit(bench) },
             libraries: versions::read(bench)?,
+            runtimes: RUNTIMES.map(|(name, argument)| runtime(name, argument)).to_vec(),
             command: format!(
                 "cargo run --release --manifest-path bench/Cargo.toml -p bench-runner -- {}",
                 arguments.join(" ")
@@ -107,6 +112,19 @@ fn commit(bench: &Path) -> String {
         .unwrap_or_else(|_| "not committed".to_owned())
 }
 
+/// What a runtime says of its version, or that it is not there.
+fn runtime(program: &str, argument: &str) -> String {
+    match output(program, &[argument]) {
+        Ok(version) if version.starts_with('v') => format!("{program} {version}"),
+        Ok(version) => version,
+        Err(_) => format!("{program} absent"),
+    }
+}
+
+/// Go, Node and Python, and how each is asked for its version.
+const RUNTIMES: [(&str, &str); 3] =
+    [("go", "version"), ("node", "--version"), ("python3", "--version")];
+
 fn output(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program)
         .args(arguments)
@@ -119,6 +137,7 @@ fn output(program: &str, arguments: &[&str]) -> Result<String> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::plan::Profile;
     use crate::results::Sitting;
 
     /// A sitting on a machine that does not exist.
@@ -133,15 +152,30 @@ pub(crate) mod tests {
                 rustc: "rustc 1.95.0".to_owned(),
                 longwire: "abc".to_owned(),
                 libraries: BTreeMap::from([("tokio".to_owned(), "1.54.1".to_owned())]),
+                runtimes: vec!["node v24.1.0".to_owned(), "go absent".to_owned()],
                 command: "cargo run".to_owned(),
                 stolen: 0.01,
             },
+            profile: Profile::Full,
             server_cpu: 0,
             load_cpu: 1,
             left_out: Vec::new(),
             failed: Vec::new(),
             kernels: None,
         }
+    }
+
+    #[test]
+    fn a_runtime_that_is_not_there_is_absent() {
+        assert_eq!(runtime("no-such-program", "--version"), "no-such-program absent");
+    }
+
+    #[test]
+    fn the_commit_of_this_tree_is_not_that_of_a_program_built_elsewhere() {
+        let bench = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let machine = Machine::describe(&bench, true).expect("described");
+        assert_eq!(machine.longwire, "built elsewhere");
+        assert_eq!(machine.runtimes.len(), RUNTIMES.len());
     }
 
     #[test]

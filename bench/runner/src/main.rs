@@ -2,12 +2,14 @@
 
 mod args;
 mod contestants;
+mod field;
 mod kernels;
 mod machine;
 mod measure;
 mod plan;
 mod report;
 mod results;
+mod resume;
 mod session;
 mod targets;
 mod versions;
@@ -85,11 +87,14 @@ fn measure(args: &Args, bench: &Path, file: &Path) -> Result<Option<Results>> {
 
     let mut results =
         if args.resume && file.exists() { store::read(file)? } else { Results::default() };
+    let machine = Machine::describe(bench, args.longwire.is_some())?;
+    resume::check(&results, &machine, &plan)?;
     let load = build_program(&bench.join("../Cargo.toml"), "longwire-cli", "longwire")?;
     let longwire = args.longwire.clone().unwrap_or_else(|| load.clone());
     let (contestants, floor, left_out) = build(&plan, bench, entries, &longwire)?;
     let mut sitting = Sitting {
-        machine: Machine::describe(bench)?,
+        machine,
+        profile: plan.profile,
         server_cpu: args.server_cpu,
         load_cpu: args.load_cpu,
         left_out,

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use super::server::Server;
-use super::{Cores, spawn_on};
+use super::{Cores, finish, limit, spawn_on};
 use crate::contestants::Contestant;
 use crate::plan::workloads::{Kind, Workload};
 use crate::results::figures::Figures;
@@ -31,7 +31,8 @@ pub(crate) fn measure(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let output = spawn_on(&cores.server, &mut command)?.wait_with_output()?;
+    let child = spawn_on(&cores.server, &mut command)?;
+    let output = finish(child, limit(workload, seconds)).context("the client")?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}", complaint.trim());
     figures(&output.stdout)

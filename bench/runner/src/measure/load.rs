@@ -7,10 +7,10 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::server::Server;
-use super::{Cores, spawn_on};
+use super::{Cores, finish, limit, spawn_on};
 use crate::contestants::certificate::Certificate;
 use crate::plan::workloads::{Kind, Part, Workload};
-use crate::results::figures::Figures;
+use crate::results::figures::{Figures, Percentiles};
 
 /// Everything that one measurement needs besides the server.
 #[derive(Debug)]
@@ -46,7 +46,9 @@ pub(crate) fn measure(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let output = spawn_on(&cores.load, &mut command)?.wait_with_output()?;
+    let child = spawn_on(&cores.load, &mut command)?;
+    let output =
+        finish(child, limit(order.workload, order.seconds)).context("the load generator")?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}", complaint.trim());
     let report: Report = serde_json::from_slice(&output.stdout)
@@ -65,9 +67,11 @@ struct Report {
     bytes_to_server_per_message: Option<f64>,
     bytes_from_server_per_message: Option<f64>,
     deflate: Option<Deflate>,
-    latency_us: Option<Latency>,
-    opening_us: Option<Latency>,
+    latency_us: Option<Percentiles>,
+    opening_us: Option<Percentiles>,
     load: Option<Shares>,
+    /// Of an open loop.
+    send_late_us: Option<Percentiles>,
     server: Option<ServerReport>,
     memory: Option<Memory>,
     /// Whether it was ended from outside before its time.
@@ -78,13 +82,6 @@ struct Report {
 #[derive(Debug, Deserialize)]
 struct Deflate {
     compressed: Option<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Latency {
-    p50: Option<f64>,
-    p99: Option<f64>,
-    p99_9: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -119,7 +116,8 @@ impl Report {
         };
         let (p50, p99, p99_9) =
             latency.map(|latency| (latency.p50, latency.p99, latency.p99_9)).unwrap_or_default();
-        let load_waited = self.load.and_then(|load| load.waited);
+        let (load_busy, load_waited) =
+            self.load.map(|load| (load.busy, load.waited)).unwrap_or_default();
         let has_bytes = self.deflate.is_some();
         let (cpu_us, busy, waited) = self
             .server
@@ -134,6 +132,8 @@ impl Report {
             busy,
             waited,
             load_waited,
+            load_busy,
+            send_late_us: self.send_late_us,
             bytes_to_server: self.bytes_to_server_per_message.filter(|_| has_bytes),
             bytes_from_server: self.bytes_from_server_per_message.filter(|_| has_bytes),
             compressed: self.deflate.and_then(|deflate| deflate.compressed),
@@ -206,6 +206,7 @@ mod tests {
                 busy: Some(0.9),
                 waited: Some(0.02),
                 load_waited: Some(0.01),
+                load_busy: Some(0.5),
                 ..Figures::default()
             }
         );
@@ -217,6 +218,14 @@ mod tests {
         assert_eq!(percentiles(figures(HALF, ECHO)), [Some(10.0), Some(20.0), Some(30.0)]);
         let connect = Workload { part: Part::Connect, kind: Kind::Connect { connections: 64 } };
         assert_eq!(percentiles(figures(connect, ECHO)), [Some(100.0), Some(200.0), Some(300.0)]);
+    }
+
+    #[test]
+    fn late_sending_is_kept_where_it_is_told() {
+        let told = ECHO.replace(r#""deflate": null"#, r#""send_late_us": {"p50": 1, "p99": 7}"#);
+        assert_eq!(figures(HALF, &told).send_late_us.and_then(|late| late.p99), Some(7.0));
+        let closed = ECHO.replace(r#""deflate": null"#, r#""send_late_us": null"#);
+        assert_eq!(figures(MAXIMUM, &closed).send_late_us, None);
     }
 
     #[test]

@@ -5,19 +5,23 @@ pub(crate) mod workloads;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use self::entries::{Entry, Group, Source};
 use self::workloads::{
     BROADCAST, BURSTS, COMPRESSED, HALF, HEADLINE, IDLE, Kind, MAXIMUM, Part, Workload,
 };
 
 /// A tidy set of measurements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Profile {
     /// A short look at the lines that the targets are about.
     Quick,
     /// What the front page shows.
     Headline,
     /// Everything.
+    #[default]
     Full,
 }
 
@@ -67,6 +71,22 @@ impl Profile {
             }
         }
     }
+
+    /// Whether a contestant is measured under a workload.
+    pub(crate) fn measures(self, entry: &Entry, workload: Workload) -> bool {
+        let is_meant = match self {
+            Self::Quick => !matches!(entry.group, Group::Other | Group::OtherBest),
+            // The slow ones by their plain loops, where they say something; one that was given says it everywhere.
+            Self::Headline => match entry.group {
+                Group::Other => {
+                    matches!(entry.source, Source::Given(_)) || WITH_ALL.contains(&workload)
+                }
+                group => group != Group::OtherBest,
+            },
+            Self::Full => true,
+        };
+        is_meant && entry.parts.contains(&workload.part)
+    }
 }
 
 impl Plan {
@@ -104,18 +124,7 @@ impl Plan {
 
     /// Whether a contestant is measured under a workload.
     pub(crate) fn measures(&self, entry: &Entry, workload: Workload) -> bool {
-        let is_meant = match self.profile {
-            Profile::Quick => !matches!(entry.group, Group::Other | Group::OtherBest),
-            // The slow ones by their plain loops, where they say something; one that was given says it everywhere.
-            Profile::Headline => match entry.group {
-                Group::Other => {
-                    matches!(entry.source, Source::Given(_)) || WITH_ALL.contains(&workload)
-                }
-                group => group != Group::OtherBest,
-            },
-            Profile::Full => true,
-        };
-        is_meant && entry.parts.contains(&workload.part)
+        self.profile.measures(entry, workload)
     }
 
     /// Every round of every workload, in the order of measuring: all workloads before any comes again.
@@ -169,7 +178,7 @@ impl Plan {
 
 /// How long one measurement takes, about: a server and a load that start, connections that open, and the
 /// messages themselves.
-fn seconds_of(workload: Workload, seconds: f64) -> f64 {
+pub(crate) fn seconds_of(workload: Workload, seconds: f64) -> f64 {
     let opened = f64::from(u32::try_from(workload.connections()).unwrap_or(u32::MAX));
     let opening = START + opened / OPENED_A_SECOND;
     match workload.kind {

@@ -100,7 +100,8 @@ fn sitting(out: &mut String, sitting: &Sitting) -> fmt::Result {
     )?;
     let libraries: Vec<_> =
         machine.libraries.iter().map(|(name, version)| format!("{name} {version}")).collect();
-    writeln!(out, "Longwire {}; {}.\n", machine.longwire, libraries.join(", "))?;
+    let versions: Vec<_> = libraries.iter().chain(&machine.runtimes).map(String::as_str).collect();
+    writeln!(out, "Longwire {}; {}.\n", machine.longwire, versions.join(", "))?;
     writeln!(out, "    {}\n", machine.command)
 }
 

@@ -2,7 +2,7 @@
 
 use super::numbers::number;
 use super::svg::{Anchor, Class, Picture};
-use super::tables::{compared, held};
+use super::tables::compared;
 use crate::plan::entries::{self, Group};
 use crate::plan::workloads::{BURSTS, HEADLINE, IDLE, Part, Workload};
 use crate::results::Results;
@@ -95,7 +95,7 @@ fn latency(results: &Results, workload: Workload) -> Plot {
     let mut rows: Vec<_> = contestants
         .map(|name| Dots {
             name,
-            percentiles: percentiles(name).ok_or_else(|| held(results, workload, name)),
+            percentiles: percentiles(name).ok_or_else(|| results.held(workload, name)),
         })
         .collect();
     let last = |row: &Dots<'_>| row.percentiles.as_ref().map_or(f64::INFINITY, |values| values[2]);

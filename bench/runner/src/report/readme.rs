@@ -9,10 +9,11 @@ use anyhow::{Context, Result, ensure};
 use super::numbers::number;
 use super::plots;
 use super::publish::FILE;
-use super::tables::{beyond, compared};
+use super::tables::{LATE, LOADED, QUIET, beyond, compared, is_noisy, limit};
+use crate::field::Absent;
 use crate::plan::entries::{self, Group};
 use crate::plan::workloads::{
-    self, BROADCAST, BURSTS, COMPRESSED, HALF, HEADLINE, IDLE, MAXIMUM, Part, Workload,
+    self, BROADCAST, BURSTS, COMPRESSED, HALF, HEADLINE, IDLE, Kind, MAXIMUM, Part, Workload,
 };
 use crate::results::figures::Metric;
 use crate::results::{Results, store};
@@ -60,6 +61,7 @@ fn section(results: &Results) -> Result<String, fmt::Error> {
     }
     behind(&mut out, results)?;
     compression(&mut out, results)?;
+    failed(&mut out, results)?;
     for sitting in super::used(results) {
         let machine = &sitting.machine;
         writeln!(
@@ -101,51 +103,110 @@ fn table(out: &mut String, results: &Results) -> fmt::Result {
         write!(out, " {heading} |")?;
     }
     writeln!(out, "\n|---|{}", "---|".repeat(columns.len()))?;
+    let (mut is_loud, mut loaded, mut late) = (false, false, false);
     for name in names {
         let strong = if name == "longwire" { "**" } else { "" };
         write!(out, "| {strong}{name}{strong} |")?;
         for (workload, _) in &columns {
             let spread = results.spread(*workload, name, compared(*workload));
-            let figure = spread.map_or_else(|| "-".to_owned(), |spread| number(spread.median));
-            write!(out, " {strong}{figure}{strong} |")?;
+            let none = match results.unheld(*workload, name) {
+                0 => "-".to_owned(),
+                unheld => {
+                    format!("not held in {unheld} of {} rounds", results.rounds(*workload, name))
+                }
+            };
+            let figure = spread.map_or(none, |spread| number(spread.median));
+            let noise = if is_noisy(results, *workload, name) { " !" } else { "" };
+            let limit = limit(results, *workload, name);
+            is_loud |= !noise.is_empty();
+            let is_open = matches!(workload.kind, Kind::Paced { .. });
+            loaded |= !limit.is_empty() && !is_open;
+            late |= !limit.is_empty() && is_open;
+            write!(out, " {strong}{figure}{strong}{noise}{limit} |")?;
         }
         writeln!(out)?;
     }
-    writeln!(out)
-}
-
-/// Where longwire is not first, by whom.
-fn behind(out: &mut String, results: &Results) -> fmt::Result {
-    let mut lines = Vec::new();
-    let measured = HEADLINE.into_iter().chain([HALF, IDLE]).chain(BURSTS).chain([BROADCAST]);
-    for workload in measured {
-        let own = if workload.part == Part::Broadcast { "longwire-prepared" } else { "longwire" };
-        let cheaper: Vec<_> = results
-            .contestants(workload)
-            .into_iter()
-            .filter(|name| entries::group(name).is_peer())
-            .filter_map(|name| {
-                let ratio = results.ratio(workload, (name, own), compared(workload))?;
-                (ratio < 1.0).then(|| format!("{name} {}", number(ratio)))
-            })
-            .collect();
-        if !cheaper.is_empty() {
-            let what = match compared(workload) {
-                Metric::P99_9 => "p99.9",
-                Metric::UsedBytes => "bytes",
-                _ => "CPU",
-            };
-            lines.push(format!("- {}, {what}: {}", workload.name(), cheaper.join(", ")));
+    writeln!(out)?;
+    let footnote = format!(
+        "Marked !: server or load waited for a core for more than {:.0} % of the time: the machine was not \
+         quiet and the figure is too high.",
+        QUIET * 100.0
+    );
+    for (is_there, words) in [(is_loud, footnote.as_str()), (loaded, LOADED), (late, LATE)] {
+        if is_there {
+            writeln!(out, "{words}\n")?;
         }
     }
-    if lines.is_empty() {
-        return writeln!(
-            out,
-            "No library is below longwire in any of these, best loops included.\n"
-        );
+    Ok(())
+}
+
+/// Where longwire is first and among whom, where it is not and by whom, and where that is not known.
+fn behind(out: &mut String, results: &Results) -> fmt::Result {
+    let (mut first, mut behind, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    let measured = HEADLINE.into_iter().chain([HALF, IDLE]).chain(BURSTS).chain([BROADCAST]);
+    for workload in measured.filter(|workload| results.workloads().contains(workload)) {
+        let own = if workload.part == Part::Broadcast { "longwire-prepared" } else { "longwire" };
+        let metric = compared(workload);
+        let what = match metric {
+            Metric::P99_9 => "p99.9",
+            Metric::UsedBytes => "bytes",
+            _ => "CPU",
+        };
+        let line = |words: &str| format!("- {}, {what}: {words}", workload.name());
+        if results.spread(workload, own, metric).is_none() {
+            unknown.push(line(&match results.unheld(workload, own) {
+                0 => format!("{own} not measured"),
+                _ => format!("{own}, {}", results.held(workload, own)),
+            }));
+            continue;
+        }
+        let (mut names, mut cheaper) = (Vec::new(), Vec::new());
+        for name in results.contestants(workload) {
+            if !entries::group(name).is_peer() {
+                continue;
+            }
+            let ratio = results.ratio(workload, (name, own), metric);
+            if ratio.is_some() || metric.is_latency() && results.unheld(workload, name) > 0 {
+                names.push(name);
+            }
+            if let Some(ratio) = ratio.filter(|ratio| *ratio < 1.0) {
+                cheaper.push(format!("{name} {}", number(ratio)));
+            }
+        }
+        let absent = Absent::of(results, workload, &names, |entry| entry.group.is_peer()).words();
+        if !cheaper.is_empty() {
+            behind.push(line(&cheaper.join(", ")));
+        } else if absent.is_none() && !names.is_empty() {
+            first.push(line(&names.join(", ")));
+        }
+        if let Some(words) = absent {
+            unknown.push(line(&words));
+        }
     }
-    writeln!(out, "Where longwire is not first, best loops included, as a part of its figure:\n")?;
-    writeln!(out, "{}\n", lines.join("\n"))
+    for (heading, lines) in [
+        ("Where longwire is not first, best loops included, as a part of its figure:", behind),
+        ("No library is below longwire where these were compared, best loops included:", first),
+        ("What is not decided, for want of a figure:", unknown),
+    ] {
+        if !lines.is_empty() {
+            writeln!(out, "{heading}\n\n{}\n", lines.join("\n"))?;
+        }
+    }
+    Ok(())
+}
+
+/// One sentence that names what failed.
+fn failed(out: &mut String, results: &Results) -> fmt::Result {
+    let names: Vec<_> = results
+        .failed()
+        .map(|failure| {
+            format!("{} in {} (round {})", failure.contestant, failure.workload, failure.round)
+        })
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "Measurements that failed, and have no figure here: {}.\n", names.join(", "))
 }
 
 fn compression(out: &mut String, results: &Results) -> fmt::Result {
@@ -202,6 +263,8 @@ const COLUMNS: [(Workload, &str); 7] = [
 mod tests {
     use super::*;
     use crate::machine::tests::sitting;
+    use crate::plan::entries::{ENTRIES, Entry};
+    use crate::results::Failure;
     use crate::results::tests::run;
 
     fn results() -> Results {
@@ -235,13 +298,60 @@ mod tests {
     #[test]
     fn a_contestant_that_is_cheaper_is_named() {
         let mut results = results();
-        assert!(section(&results).expect("written").contains("No library is below longwire"));
         results.runs.push(run(0, 1, "tokio-tungstenite-best", 0.8));
         let section = section(&results).expect("written");
         let line = "- 64 x 32 B x 16, CPU: tokio-tungstenite-best 0.80\n";
         assert!(section.contains(line), "{section}");
         // The floor is no library.
         assert!(!section.contains("floor 0.50"), "{section}");
+    }
+
+    #[test]
+    fn longwire_is_called_first_only_where_everyone_expected_has_a_figure() {
+        let few = section(&results()).expect("written");
+        assert!(!few.contains("No library is below longwire"), "{few}");
+        let unknown = "- 64 x 32 B x 16, CPU: tokio-websockets, tokio-websockets-best, fast";
+        assert!(few.contains(unknown) && few.contains(", uwebsockets not measured\n"), "{few}");
+
+        let mut results = results();
+        results.runs.retain(|run| run.contestant != "yawc");
+        let is_peer = |entry: &&Entry| entry.group.is_peer();
+        for entry in ENTRIES.iter().filter(is_peer) {
+            if entry.parts.contains(&Part::Headline) {
+                results.runs.push(run(0, 1, entry.name, 10.0));
+            }
+        }
+        let all = section(&results).expect("written");
+        let line = "\n- 64 x 32 B x 16, CPU: tokio-websockets, tokio-websockets-best, fast";
+        assert!(all.contains("No library is below longwire") && all.contains(line), "{all}");
+        assert!(!all.contains("not decided"), "{all}");
+    }
+
+    #[test]
+    fn figures_of_a_noisy_machine_or_a_busy_load_are_marked() {
+        let mut results = results();
+        results.runs[0].figures.load_busy = Some(1.0);
+        results.runs[1].figures.waited = Some(QUIET + 0.01);
+        let section = section(&results).expect("written");
+        for part in ["| floor | 0.50 # |", "| **1.00** ! |", "Marked !: ", LOADED] {
+            assert!(section.contains(part), "{part} is not in {section}");
+        }
+        assert!(!section.contains(LATE), "{section}");
+    }
+
+    #[test]
+    fn what_failed_is_named_in_a_sentence() {
+        let mut results = results();
+        assert!(!section(&results).expect("written").contains("failed"));
+        results.sittings[0].failed.push(Failure {
+            round: 2,
+            workload: MAXIMUM.name(),
+            contestant: "floor".to_owned(),
+            why: "it ended".to_owned(),
+        });
+        let section = section(&results).expect("written");
+        let sentence = "no figure here: floor in 64 x 32 B x 16 (round 2).\n";
+        assert!(section.contains(sentence), "{section}");
     }
 
     #[test]

@@ -11,6 +11,13 @@ use crate::results::figures::Metric;
 /// Above this share of a second spent waiting for a core, the machine was not quiet.
 pub(crate) const QUIET: f64 = 0.05;
 
+/// What the sign of [`limit`] means in a closed loop.
+pub(crate) const LOADED: &str = "Marked #: the load was the limit: throughput is not the server's. The load \
+     generator's core was at least 97 % busy in half of the rounds or more.";
+/// What it means in an open loop.
+pub(crate) const LATE: &str = "Marked #: the load was the limit: latency is not the server's alone. The p99 of \
+     late sending was above a quarter of the latency's p99.9 in half of the rounds or more.";
+
 /// Writes the tables of all workloads that have runs.
 pub(super) fn render(out: &mut String, results: &Results) -> Result {
     let workloads = results.workloads();
@@ -66,8 +73,11 @@ fn table(out: &mut String, results: &Results, workload: Workload) -> Result {
         write!(out, " x {reference} |")?;
     }
     writeln!(out, "\n|---|{}", "---|".repeat(columns.len() + references.len()))?;
+    let mut is_limited = false;
     for contestant in contestants {
-        write!(out, "| {contestant} |")?;
+        let limit = limit(results, workload, contestant);
+        is_limited |= !limit.is_empty();
+        write!(out, "| {contestant}{limit} |")?;
         for (_, cell) in columns {
             write!(out, " {} |", cell(results, workload, contestant))?;
         }
@@ -76,6 +86,10 @@ fn table(out: &mut String, results: &Results, workload: Workload) -> Result {
             write!(out, " {} |", optional(ratio))?;
         }
         writeln!(out)?;
+    }
+    if is_limited {
+        let is_open = matches!(workload.kind, Kind::Paced { .. });
+        writeln!(out, "\n{}", if is_open { LATE } else { LOADED })?;
     }
     writeln!(out)
 }
@@ -91,6 +105,9 @@ fn matrix(out: &mut String, results: &Results, workloads: &[Workload]) -> Result
         }
     }
     contestants.sort_by_key(|contestant| entries::order(contestant));
+    let is_limited = workloads
+        .iter()
+        .any(|workload| contestants.iter().any(|name| results.is_load_the_limit(*workload, name)));
     for (title, metric) in
         [("CPU us/message", Metric::Cpu), ("messages/s", Metric::MessagesPerSecond)]
     {
@@ -101,9 +118,13 @@ fn matrix(out: &mut String, results: &Results, workloads: &[Workload]) -> Result
         for workload in workloads {
             write!(out, "| {} |", workload.name().trim_start_matches("echo "))?;
             for contestant in &contestants {
-                write!(out, " {} |", spread(results.spread(*workload, contestant, metric)))?;
+                let limit = limit(results, *workload, contestant);
+                write!(out, " {}{limit} |", spread(results.spread(*workload, contestant, metric)))?;
             }
             writeln!(out)?;
+        }
+        if is_limited {
+            writeln!(out, "\n{LOADED}")?;
         }
         writeln!(out)?;
     }
@@ -130,7 +151,7 @@ fn columns(workload: Workload) -> &'static [Column] {
             ("p50 us", latency::<{ P50 }>),
             ("p99 us", latency::<{ P99 }>),
             ("p99.9 us", latency::<{ P99_9 }>),
-            ("rate", |results, workload, contestant| held(results, workload, contestant)),
+            ("rate", |results, workload, contestant| results.held(workload, contestant)),
             BUSY,
             WAITED,
         ],
@@ -187,8 +208,8 @@ const BUSY: Column = ("busy", |results, workload, contestant| {
 const WAITED: Column = ("waited", |results, workload, contestant| {
     let server = median(results, workload, contestant, Metric::Waited);
     let load = median(results, workload, contestant, Metric::LoadWaited);
-    let is_noisy = server.into_iter().chain(load).any(|waited| waited > QUIET);
-    format!("{} / {}{}", percent(server), percent(load), if is_noisy { " !" } else { "" })
+    let mark = if is_noisy(results, workload, contestant) { " !" } else { "" };
+    format!("{} / {}{mark}", percent(server), percent(load))
 });
 const BYTES: Column = ("bytes to / from it", |results, workload, contestant| {
     let bytes = |metric| optional(median(results, workload, contestant, metric));
@@ -198,23 +219,25 @@ const OPEN: Column = ("bytes each, only opened", |results, workload, contestant|
     spread(results.spread(workload, contestant, Metric::OpenBytes))
 });
 
+/// Whether server or load waited for a core for too long, in the median of the rounds.
+pub(crate) fn is_noisy(results: &Results, workload: Workload, contestant: &str) -> bool {
+    let waited = [Metric::Waited, Metric::LoadWaited];
+    waited
+        .into_iter()
+        .filter_map(|metric| median(results, workload, contestant, metric))
+        .any(|waited| waited > QUIET)
+}
+
+/// The sign of a line whose load generator was the limit; nothing for others.
+pub(crate) fn limit(results: &Results, workload: Workload, contestant: &str) -> &'static str {
+    if results.is_load_the_limit(workload, contestant) { " #" } else { "" }
+}
+
 /// Memory beyond that of the same server without compression.
 pub(crate) fn beyond(results: &Results, workload: Workload, contestant: &str) -> Option<f64> {
     let plain = entries::plain(contestant)?;
     let metric = Metric::UsedBytes;
     results.paired(workload, (contestant, plain), metric, |own, plain| own - plain)
-}
-
-/// What is to say of a rate: held, or in how many rounds it was not, and how that showed.
-pub(crate) fn held(results: &Results, workload: Workload, contestant: &str) -> String {
-    let reasons: Vec<_> =
-        results.of(workload, contestant).filter_map(|run| run.figures.overload()).collect();
-    let rounds = results.rounds(workload, contestant);
-    match reasons.first() {
-        None => "held".to_owned(),
-        Some(why) if reasons.len() == rounds => format!("cannot hold: {why}"),
-        Some(why) => format!("not held in {} of {rounds} rounds: {why}", reasons.len()),
-    }
 }
 
 fn median(results: &Results, workload: Workload, contestant: &str, metric: Metric) -> Option<f64> {
@@ -276,6 +299,23 @@ mod tests {
     }
 
     #[test]
+    fn a_line_whose_load_was_the_limit_is_marked_and_the_sign_explained() {
+        let mut results = Results::default();
+        for (name, busy) in [("floor", 0.98), ("longwire", 0.9)] {
+            results.runs.push(run(0, 1, name, 0.5));
+            results.runs.last_mut().expect("just added").figures.load_busy = Some(busy);
+        }
+        let mut out = String::new();
+        table(&mut out, &results, MAXIMUM).expect("written");
+        assert!(out.contains("| floor # |") && out.contains("| longwire |"), "{out}");
+        assert!(out.contains(LOADED), "{out}");
+        results.runs.remove(0);
+        let mut out = String::new();
+        table(&mut out, &results, MAXIMUM).expect("written");
+        assert!(!out.contains("Marked #"), "{out}");
+    }
+
+    #[test]
     fn a_rate_that_was_not_held_has_a_reason_and_no_latency() {
         let mut results = Results::default();
         for (round, came) in [(1, 900.0), (2, 1000.0)] {
@@ -285,9 +325,9 @@ mod tests {
             paced.figures.p99_9 = Some(70.0);
             results.runs.push(paced);
         }
-        assert!(held(&results, HALF, "ws").starts_with("not held in 1 of 2 rounds: 900 of 1000"));
+        assert!(results.held(HALF, "ws").starts_with("not held in 1 of 2 rounds: 900 of 1000"));
         results.runs.pop();
-        assert!(held(&results, HALF, "ws").starts_with("cannot hold: 900 of 1000"));
+        assert!(results.held(HALF, "ws").starts_with("cannot hold: 900 of 1000"));
         assert_eq!(latency::<P99_9>(&results, HALF, "ws"), "-");
     }
 }

@@ -22,6 +22,12 @@ pub(crate) struct Figures {
     pub(crate) waited: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) load_waited: Option<f64>,
+    /// CPU time of the load generator a second of wall time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) load_busy: Option<f64>,
+    /// How much later than due the messages of an open loop were sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) send_late_us: Option<Percentiles>,
     /// Bytes of WebSocket frames a message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bytes_to_server: Option<f64>,
@@ -49,6 +55,15 @@ pub(crate) struct Figures {
     /// CPU time of the server for one opening handshake, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) opening_us: Option<f64>,
+}
+
+/// Percentiles in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Percentiles {
+    pub(crate) p50: Option<f64>,
+    pub(crate) p99: Option<f64>,
+    pub(crate) p99_9: Option<f64>,
 }
 
 /// One of the figures.
@@ -101,9 +116,24 @@ impl Metric {
             Self::OpeningCpu => figures.opening_us,
         }
     }
+
+    /// Whether it says nothing where a rate is not held.
+    pub(crate) fn is_latency(self) -> bool {
+        matches!(self, Self::P50 | Self::P99 | Self::P99_9)
+    }
 }
 
 impl Figures {
+    /// Whether the load generator, on so many cores, says more of itself here than of the server: it had no
+    /// time left in a closed loop, or was late by a good part of the latency in an open one.
+    pub(crate) fn is_load_the_limit(&self, cores: f64) -> bool {
+        if self.asked_per_second.is_none() {
+            return self.load_busy.is_some_and(|busy| busy >= LOADED * cores);
+        }
+        let late = self.send_late_us.and_then(|late| late.p99);
+        late.zip(self.p99_9).is_some_and(|(late, latency)| late > latency * LATE)
+    }
+
     /// Why the server could not hold the rate of an open loop; `None` if it did, or if there was none.
     pub(crate) fn overload(&self) -> Option<String> {
         let asked = self.asked_per_second?;
@@ -120,6 +150,11 @@ impl Figures {
 const HELD: f64 = 0.97;
 /// A p99 beyond which messages queue up and do not come back in order of need.
 const LATE_US: f64 = 1e6;
+
+/// Share of its cores' time beyond which a load generator has none left.
+const LOADED: f64 = 0.97;
+/// Share of the latency's p99.9 that the p99 of late sending may have.
+const LATE: f64 = 0.25;
 
 #[cfg(test)]
 mod tests {
@@ -149,6 +184,27 @@ mod tests {
             assert_eq!(figures.overload().as_deref(), Some(why));
             assert_eq!(Metric::P99.of(&figures), None);
         }
+    }
+
+    #[test]
+    fn the_load_is_the_limit_if_it_is_busy_in_a_closed_loop_or_late_in_an_open_one() {
+        for (busy, cores, is_limit) in
+            [(0.96, 1.0, false), (0.97, 1.0, true), (1.5, 2.0, false), (1.95, 2.0, true)]
+        {
+            let closed = Figures { load_busy: Some(busy), ..Figures::default() };
+            assert_eq!(closed.is_load_the_limit(cores), is_limit);
+        }
+        for (late, is_limit) in [(25.0, false), (26.0, true)] {
+            let late = Percentiles { p99: Some(late), ..Percentiles::default() };
+            let open = Figures {
+                load_busy: Some(1.0),
+                send_late_us: Some(late),
+                p99_9: Some(100.0),
+                ..paced(999.0, 90.0)
+            };
+            assert_eq!(open.is_load_the_limit(1.0), is_limit);
+        }
+        assert!(!Figures { load_busy: Some(1.0), ..paced(999.0, 90.0) }.is_load_the_limit(1.0));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use self::figures::{Figures, Metric};
 use self::statistics::{Spread, median};
 use crate::kernels::Kernel;
 use crate::machine::Machine;
-use crate::plan::workloads::{self, Workload};
-use crate::plan::{KERNELS, entries};
+use crate::plan::workloads::{self, Kind, Part, Workload};
+use crate::plan::{KERNELS, Profile, entries};
 
 /// All that is known. A run without its sitting says nothing, so they stay together.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,9 @@ pub(crate) struct Results {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Sitting {
     pub(crate) machine: Machine,
+    /// Where it is not written, everyone is expected.
+    #[serde(default)]
+    pub(crate) profile: Profile,
     pub(crate) server_cpu: usize,
     pub(crate) load_cpu: usize,
     /// What was not tried, and why.
@@ -87,18 +90,22 @@ impl Results {
         found.into_values().collect()
     }
 
-    /// Median and range of a figure over the rounds; `None` if it was not measured.
+    /// Median and range of a figure over the rounds; `None` if it was not measured, or if it is a latency
+    /// and a round's rate was not held: the rounds that remain would be the lucky ones.
     pub(crate) fn spread(
         &self,
         workload: Workload,
         contestant: &str,
         metric: Metric,
     ) -> Option<Spread> {
+        if metric.is_latency() && self.unheld(workload, contestant) > 0 {
+            return None;
+        }
         Spread::of(self.of(workload, contestant).filter_map(|run| metric.of(&run.figures)))
     }
 
     /// What `compare` makes of one contestant's figure and another's in the same round: the median of the
-    /// rounds, so that slow drift cancels out. `None` if no round has both.
+    /// rounds, so that slow drift cancels out. `None` if no round has both, or one of them has no latency.
     pub(crate) fn paired(
         &self,
         workload: Workload,
@@ -106,6 +113,10 @@ impl Results {
         metric: Metric,
         compare: fn(f64, f64) -> f64,
     ) -> Option<f64> {
+        let is_unheld = |name| self.unheld(workload, name) > 0;
+        if metric.is_latency() && (is_unheld(own) || is_unheld(other)) {
+            return None;
+        }
         median(self.of(workload, own).filter_map(|run| {
             let is_pair = |other: &&Run| (other.sitting, other.round) == (run.sitting, run.round);
             let pair = self.of(workload, other).find(is_pair)?;
@@ -121,6 +132,36 @@ impl Results {
         metric: Metric,
     ) -> Option<f64> {
         self.paired(workload, names, metric, |own, other| own / other)
+    }
+
+    /// Rounds in which a contestant could not hold the rate of an open loop.
+    pub(crate) fn unheld(&self, workload: Workload, contestant: &str) -> usize {
+        let runs = self.of(workload, contestant);
+        runs.filter(|run| run.figures.overload().is_some()).count()
+    }
+
+    /// What is to say of a rate: held, or in how many rounds it was not, and how that showed.
+    pub(crate) fn held(&self, workload: Workload, contestant: &str) -> String {
+        let runs = self.of(workload, contestant);
+        let reasons: Vec<_> = runs.filter_map(|run| run.figures.overload()).collect();
+        let rounds = self.rounds(workload, contestant);
+        match reasons.first() {
+            None => "held".to_owned(),
+            Some(why) if reasons.len() == rounds => format!("cannot hold: {why}"),
+            Some(why) => format!("not held in {} of {rounds} rounds: {why}", reasons.len()),
+        }
+    }
+
+    /// Whether the load generator was the limit in at least half of the rounds.
+    pub(crate) fn is_load_the_limit(&self, workload: Workload, contestant: &str) -> bool {
+        // The load of a broadcast never sleeps, so that it is busy says nothing.
+        if matches!(workload.kind, Kind::Idle { .. } | Kind::Broadcast { .. }) {
+            return false;
+        }
+        let cores = if workload.part == Part::Threads { 2.0 } else { 1.0 };
+        let runs = self.of(workload, contestant);
+        let limited = runs.filter(|run| run.figures.is_load_the_limit(cores)).count();
+        limited > 0 && limited * 2 >= self.rounds(workload, contestant)
     }
 
     /// Rounds that a contestant has.
