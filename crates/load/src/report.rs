@@ -85,12 +85,14 @@ pub struct Load {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Server {
-    /// User and system time of all its threads, for each message. `None`, as are the shares, if no CPU
+    /// User and system time of all its threads, those that ended in the window too, but not of its
+    /// children, for each message. `None`, as are the shares, if no CPU
     /// time was seen, or not within 1 % of the window from its edges.
     pub cpu_us_per_message: Option<f64>,
     /// The same as a share of one core.
     pub busy: Option<f64>,
-    /// Share of the time in which it was ready to run and something else had its core.
+    /// Share of the time in which it was ready to run and something else had its core; `None` too
+    /// if threads ended in the window.
     pub waited: Option<f64>,
     /// Resident memory before the first connection, in bytes.
     pub rss_before: u64,

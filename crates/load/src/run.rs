@@ -288,7 +288,7 @@ impl Run<'_> {
                 used.running.as_secs_f64() * 1e6 / as_f64(window.series.counts.messages)
             }),
             busy: used.map(|used| used.busy),
-            waited: used.map(|used| used.waited),
+            waited: used.and_then(|used| used.waited),
             rss_before: self.rss_start?,
             rss_after: window.rss_after?,
             rss_settled,
@@ -382,7 +382,7 @@ fn tell(watch: &mut Option<&mut dyn FnMut(&Progress)>, progress: impl FnOnce() -
 fn load_shares(edges: &[Reading]) -> Option<Load> {
     let [first, last] = edges[..] else { return None };
     let used = last.used_since(&first, first.load?, last.load?)?;
-    Some(Load { busy: used.busy, waited: used.waited })
+    Some(Load { busy: used.busy, waited: used.waited? })
 }
 
 /// CPU time in a window, and shares of the window.
@@ -390,7 +390,8 @@ fn load_shares(edges: &[Reading]) -> Option<Load> {
 struct Used {
     running: Duration,
     busy: f64,
-    waited: f64,
+    /// `None` if threads have ended, which take with them how long they waited.
+    waited: Option<f64>,
 }
 
 impl Reading {
@@ -398,11 +399,12 @@ impl Reading {
     /// read too far from the window's edges.
     fn used_since(&self, first: &Self, before: Cpu, after: Cpu) -> Option<Used> {
         let length = self.at - first.at;
-        let running = after.running.checked_sub(before.running).filter(|time| !time.is_zero())?;
-        if self.apart.max(first.apart) > length / APART_MAX {
+        let (running, ended) = after.running_since(&before);
+        if running.is_zero() || self.apart.max(first.apart) > length / APART_MAX {
             return None;
         }
-        let (busy, waited) = after.shares_since(&before, length);
+        let busy = running.as_secs_f64() / length.as_secs_f64();
+        let waited = (!ended).then(|| after.shares_since(&before, length).1);
         Some(Used { running, busy, waited })
     }
 }
@@ -468,7 +470,10 @@ mod tests {
 
     #[test]
     fn cpu_time_that_was_not_measured_at_the_edges_is_none() {
-        let cpu = |millis| Cpu { running: Duration::from_millis(millis), waiting: Duration::ZERO };
+        let cpu = |millis| {
+            let running = Duration::from_millis(millis);
+            Cpu { running, waiting: Duration::ZERO, total: running }
+        };
         let start = Instant::now();
         let end = start + Duration::from_millis(100);
         let used = reading(end, 1_000).used_since(&reading(start, 10), cpu(5), cpu(55));

