@@ -21,7 +21,7 @@ pub(crate) struct Client {
     /// When connecting began.
     pub(crate) started: u64,
     pub(crate) dialogue: Dialogue,
-    /// When it last brought anything, or began to owe an answer; while it opens, when it came to this
+    /// When it last brought a part of a message, or began to owe an answer; while it opens, when it came to this
     /// stage.
     pub(crate) quiet_since: u64,
     /// The transport took less than there was.

@@ -43,6 +43,8 @@ pub(crate) struct Crew {
     pub(crate) stop: Stop,
     /// How long connections took to open.
     pub(crate) openings: Latencies,
+    /// How late messages of an open loop were sent.
+    pub(crate) send_late: Latencies,
 }
 
 struct Thread {
@@ -75,7 +77,7 @@ impl Crew {
                 "no threads to work with: {error}; use fewer, by Plan::threads"
             ))
         })?;
-        Ok(Self { threads, notices, stop, openings: histogram() })
+        Ok(Self { threads, notices, stop, openings: histogram(), send_late: histogram() })
     }
 
     /// Has every thread carry out a command, and waits until all have. `news` is told what happens
@@ -97,8 +99,10 @@ impl Crew {
             match self.notices.recv_timeout(left) {
                 Ok(Notice::Slice(slice)) => news(News::Slice(slice))?,
                 Ok(Notice::Edge(reading)) => news(News::Edge(reading))?,
-                Ok(Notice::Finished(openings)) => {
-                    self.openings.add(&*openings).expect("all have the same bounds");
+                Ok(Notice::Finished(times)) => {
+                    let (openings, late) = &*times;
+                    self.send_late.add(late).expect("all have the same bounds");
+                    self.openings.add(openings).expect("all have the same bounds");
                     busy -= 1;
                 }
                 Ok(Notice::Failed(error)) => return Err(error),

@@ -35,6 +35,11 @@ impl Dialogue {
         self.speaker
     }
 
+    /// How much has come and was verified: whole messages, and bytes of the one that is arriving.
+    pub(crate) fn progress(&self) -> (u64, usize) {
+        (self.received, self.verified)
+    }
+
     /// Verifies a part of what arrives, while `allowed` messages may have come in all. Whether it was
     /// the last of its message.
     pub(crate) fn take(

@@ -17,7 +17,7 @@
 //! let request = ClientRequest::new(WsUri::parse("ws://127.0.0.1:9001")?);
 //! let mut plan = Plan::new(request);
 //! plan.workload = Workload::Echo(Pace::Rate(10_000.0));
-//! let report = run(&plan, &Stop::default(), &mut |_| {})?;
+//! let report = run(&plan, &Stop::default(), None)?;
 //! println!("{:?}", report.latency_us);
 //! # Ok(())
 //! # }

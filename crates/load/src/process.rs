@@ -10,13 +10,15 @@ pub(crate) struct Process {
     pid: u32,
 }
 
-/// CPU time since the start of the process. Threads that have ended are not in it.
+/// CPU time since the start of the process. That of its children is not in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cpu {
-    /// Time on a core, user and system.
+    /// Time on a core, user and system, of threads that have not ended.
     pub(crate) running: Duration,
     /// Time ready to run while something else had the core.
     pub(crate) waiting: Duration,
+    /// Time on a core of all threads, those that have ended too, to some ticks of `TICK`.
+    pub(crate) total: Duration,
 }
 
 impl Process {
@@ -82,7 +84,24 @@ impl Process {
             running += ran;
             waiting += waited;
         }
-        Ok(Cpu { running: Duration::from_nanos(running), waiting: Duration::from_nanos(waiting) })
+        let (running, waiting) = (Duration::from_nanos(running), Duration::from_nanos(waiting));
+        Ok(Cpu { running, waiting, total: self.total()? })
+    }
+
+    /// User and system time of `stat`.
+    fn total(self) -> Result<Duration, LoadError> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))
+            .map_err(|error| self.unreadable(&error))?;
+        // The name in parentheses may hold anything.
+        let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let mut times = fields.split_ascii_whitespace().skip(11).map(str::parse::<u32>);
+        match (times.next(), times.next()) {
+            (Some(Ok(user)), Some(Ok(system))) => Ok(TICK * user + TICK * system),
+            _ => Err(LoadError::Machine(format!(
+                "/proc/{}/stat has no CPU times; measure without Plan::pid",
+                self.pid
+            ))),
+        }
     }
 
     /// Resident memory in bytes, counted exactly (`smaps_rollup`).
@@ -173,6 +192,14 @@ pub(crate) fn check_open_files(_: usize) -> Result<(), LoadError> {
 }
 
 impl Cpu {
+    /// CPU time on a core since `earlier`, and whether threads that have ended since had a part in it.
+    pub(crate) fn running_since(&self, earlier: &Self) -> (Duration, bool) {
+        let running = self.running.saturating_sub(earlier.running);
+        let total = self.total.saturating_sub(earlier.total);
+        // Each of user and system time is whole ticks.
+        if total > running + 2 * TICK { (total, true) } else { (running, false) }
+    }
+
     /// CPU time between `earlier` and this reading, a second of `wall` time: running, waiting.
     pub(crate) fn shares_since(&self, earlier: &Self, wall: Duration) -> (f64, f64) {
         let share = |now: Duration, then: Duration| {
@@ -181,6 +208,9 @@ impl Cpu {
         (share(self.running, earlier.running), share(self.waiting, earlier.waiting))
     }
 }
+
+/// The unit of times in `stat`, which is the same on all machines that run this.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// How often a process is asked whether it has come to rest.
 const SETTLE_STEP: Duration = Duration::from_millis(50);
@@ -200,6 +230,20 @@ mod tests {
         let process = Process::new(std::process::id()).expect("it runs");
         assert!(process.cpu().expect("Linux tells").running > Duration::ZERO);
         assert!(process.resident().expect("Linux tells") > 100_000);
+    }
+
+    #[test]
+    fn threads_that_have_ended_count() {
+        let process = Process::this();
+        let before = process.cpu().expect("Linux tells");
+        let burn = || {
+            let own = || std::fs::read_to_string("/proc/thread-self/schedstat");
+            let ran = || own().ok().and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+            while ran().expect("Linux tells") < 200_000_000 {}
+        };
+        std::thread::spawn(burn).join().expect("it does not panic");
+        let (running, ended) = process.cpu().expect("Linux tells").running_since(&before);
+        assert!(ended && running > Duration::from_millis(170), "{running:?}");
     }
 
     #[test]

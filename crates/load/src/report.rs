@@ -39,6 +39,9 @@ pub struct Report {
     pub bytes_from_server_per_message: Option<f64>,
     /// Of messages: from sending, or in an open loop from when they were due, until they are verified.
     pub latency_us: Option<Latency>,
+    /// Of messages of an open loop: from when they were due until they were first written to their
+    /// sockets; `None` in a closed loop.
+    pub send_late_us: Option<Latency>,
     /// Of connections: from the first packet until the opening handshake is over.
     pub opening_us: Option<Latency>,
     /// The load generator's own time; `None` where the system does not tell it.
@@ -82,12 +85,15 @@ pub struct Load {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Server {
-    /// User and system time of all its threads, for each message.
-    pub cpu_us_per_message: f64,
+    /// User and system time of all its threads, those that ended in the window too, but not of its
+    /// children, for each message. `None`, as are the shares, if no CPU
+    /// time was seen, or not within 1 % of the window from its edges.
+    pub cpu_us_per_message: Option<f64>,
     /// The same as a share of one core.
-    pub busy: f64,
-    /// Share of the time in which it was ready to run and something else had its core.
-    pub waited: f64,
+    pub busy: Option<f64>,
+    /// Share of the time in which it was ready to run and something else had its core; `None` too
+    /// if threads ended in the window.
+    pub waited: Option<f64>,
     /// Resident memory before the first connection, in bytes.
     pub rss_before: u64,
     /// The same at the end of the window.

@@ -50,11 +50,12 @@ pub enum Stage {
     Resting,
 }
 
-/// Carries out a plan, and reports. `stop` ends it early, `watch` is told how far it is.
+/// Carries out a plan, and reports. `stop` ends it early, `watch` is told how far it is, if anybody
+/// wants to know.
 pub fn run(
     plan: &Plan,
     stop: &Stop,
-    watch: &mut dyn FnMut(&Progress),
+    watch: Option<&mut dyn FnMut(&Progress)>,
 ) -> Result<Report, LoadError> {
     plan.check()?;
     process::check_open_files(plan.all_connections() + SPARE_FILES)?;
@@ -79,7 +80,7 @@ struct Run<'a> {
     shared: Arc<Shared>,
     crew: Crew,
     rss_start: Option<u64>,
-    watch: &'a mut dyn FnMut(&Progress),
+    watch: Option<&'a mut dyn FnMut(&Progress)>,
     stage: Stage,
     since: Instant,
 }
@@ -104,7 +105,8 @@ impl Run<'_> {
         let rss_settled = match self.shared.server {
             Some(server) if !self.crew.stop.is_stopped() => {
                 self.stage(Stage::Resting);
-                self.settle(server, QUIET)?.then(|| server.resident()).transpose()?
+                let settled = self.settle(server, QUIET)? && !self.crew.stop.is_stopped();
+                settled.then(|| server.resident()).transpose()?
             }
             _ => None,
         };
@@ -159,7 +161,7 @@ impl Run<'_> {
                 if stopping.is_stopped() {
                     return Err(LoadError::Stopped);
                 }
-                watch(&Progress::at(stage, since));
+                tell(watch, || Progress::at(stage, since));
             }
             Ok(())
         })
@@ -174,7 +176,6 @@ impl Run<'_> {
         let slice = slice_length(plan.window());
         if let Some(window) = plan.window() {
             shared.end_at(from + nanos(window));
-            shared.wait_for_one();
         }
         let schedule = Schedule { start, from, slice: nanos(slice) };
         let mut series = Series::new(slice.as_secs_f64(), plan.threads);
@@ -187,23 +188,24 @@ impl Run<'_> {
             match news {
                 News::Slice(slice) => series.add(&slice),
                 News::Edge(reading) => {
-                    // The last reading is the one that counts: that at the end.
-                    rss_after = shared.server.map(Process::resident).transpose()?;
+                    if !edges.is_empty() {
+                        rss_after = shared.server.map(Process::resident).transpose()?;
+                    }
                     edges.push(reading);
                     (*stage, *since) = (Stage::Measuring, reading.at);
                 }
                 News::Tick => {
                     if stopping.is_stopped() {
-                        if shared.now() < from {
+                        if shared.from() == u64::MAX {
                             return Err(LoadError::Stopped);
                         }
-                        shared.stop_at(shared.now());
+                        shared.end_at(shared.now());
                     }
                     let latencies = &series.latencies;
                     let at = |quantile| {
                         (!latencies.is_empty()).then(|| quantile_us(latencies, quantile))
                     };
-                    watch(&Progress {
+                    tell(watch, || Progress {
                         messages_per_second: series.latest_rate(),
                         p50_us: at(0.5),
                         p99_us: at(0.99),
@@ -214,7 +216,7 @@ impl Run<'_> {
             }
             Ok(())
         })?;
-        let length = Duration::from_nanos(shared.end().saturating_sub(from));
+        let length = Duration::from_nanos(shared.end().saturating_sub(shared.from()));
         Ok(Window { series, edges, length, rss_after })
     }
 
@@ -239,7 +241,7 @@ impl Run<'_> {
                 News::Slice(slice) => series.add(&slice),
                 News::Edge(_) => {}
                 News::Tick if stopping.is_stopped() => return Err(LoadError::Stopped),
-                News::Tick => watch(&Progress::at(*stage, *since)),
+                News::Tick => tell(watch, || Progress::at(*stage, *since)),
             }
             Ok(())
         })?;
@@ -268,7 +270,7 @@ impl Run<'_> {
         let (stage, since) = (self.stage, self.since);
         let Self { crew, watch, .. } = self;
         server.settle(quiet, |time| {
-            watch(&Progress::at(stage, since));
+            tell(watch, || Progress::at(stage, since));
             crew.rest(time)
         })
     }
@@ -280,12 +282,13 @@ impl Run<'_> {
     fn server(&self, window: &Window, rss_settled: Option<u64>) -> Option<Server> {
         let [first, last] = window.edges[..] else { return None };
         let (before, after) = (first.server?, last.server?);
-        let cpu = after.running.saturating_sub(before.running);
-        let (busy, waited) = after.shares_since(&before, last.at - first.at);
+        let used = last.used_since(&first, before, after);
         Some(Server {
-            cpu_us_per_message: cpu.as_secs_f64() * 1e6 / as_f64(window.series.counts.messages),
-            busy,
-            waited,
+            cpu_us_per_message: used.map(|used| {
+                used.running.as_secs_f64() * 1e6 / as_f64(window.series.counts.messages)
+            }),
+            busy: used.map(|used| used.busy),
+            waited: used.and_then(|used| used.waited),
             rss_before: self.rss_start?,
             rss_after: window.rss_after?,
             rss_settled,
@@ -306,9 +309,8 @@ impl Run<'_> {
                 return Err(LoadError::Stopped);
             }
             return Err(LoadError::Unmeasured(format!(
-                "no message came in the measured window, nor in the {} s after it; make it longer, or \
-                 send more",
-                plan.stall_timeout.as_secs_f64()
+                "no message came in the measured window of {} s; make it longer (Plan::until)",
+                plan.window().unwrap_or(length).as_secs_f64()
             )));
         }
         let deflate = self.compression(counts)?;
@@ -341,6 +343,7 @@ impl Run<'_> {
             bytes_to_server_per_message: each(counts.sent),
             bytes_from_server_per_message: each(counts.received),
             latency_us: if connects { None } else { Latency::of(&latencies) },
+            send_late_us: Latency::of(&self.crew.send_late),
             opening_us: Latency::of(openings),
             load: load_shares(&edges),
             server,
@@ -369,10 +372,41 @@ impl Run<'_> {
     }
 }
 
+/// Tells how far the run is. What nobody watches is not computed.
+fn tell(watch: &mut Option<&mut dyn FnMut(&Progress)>, progress: impl FnOnce() -> Progress) {
+    if let Some(watch) = watch {
+        watch(&progress());
+    }
+}
+
 fn load_shares(edges: &[Reading]) -> Option<Load> {
     let [first, last] = edges[..] else { return None };
-    let (busy, waited) = last.load?.shares_since(&first.load?, last.at - first.at);
-    Some(Load { busy, waited })
+    let used = last.used_since(&first, first.load?, last.load?)?;
+    Some(Load { busy: used.busy, waited: used.waited? })
+}
+
+/// CPU time in a window, and shares of the window.
+#[derive(Clone, Copy, Debug)]
+struct Used {
+    running: Duration,
+    busy: f64,
+    /// `None` if threads have ended, which take with them how long they waited.
+    waited: Option<f64>,
+}
+
+impl Reading {
+    /// The CPU time between two readings. `None` if it was not measured: it has not advanced, or was
+    /// read too far from the window's edges.
+    fn used_since(&self, first: &Self, before: Cpu, after: Cpu) -> Option<Used> {
+        let length = self.at - first.at;
+        let (running, ended) = after.running_since(&before);
+        if running.is_zero() || self.apart.max(first.apart) > length / APART_MAX {
+            return None;
+        }
+        let busy = running.as_secs_f64() / length.as_secs_f64();
+        let waited = (!ended).then(|| after.shares_since(&before, length).1);
+        Some(Used { running, busy, waited })
+    }
 }
 
 /// The server's CPU time at the last look.
@@ -420,5 +454,33 @@ const QUIET: Duration = Duration::from_millis(100);
 /// The same where memory is what is measured.
 const QUIET_MEMORY: Duration = Duration::from_millis(300);
 
+/// The part of a window that its readings may be away from its edges: 1 %.
+const APART_MAX: u32 = 100;
+
 /// Open files beside the connections.
 const SPARE_FILES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(at: Instant, apart_us: u64) -> Reading {
+        Reading { at, apart: Duration::from_micros(apart_us), server: None, load: None }
+    }
+
+    #[test]
+    fn cpu_time_that_was_not_measured_at_the_edges_is_none() {
+        let cpu = |millis| {
+            let running = Duration::from_millis(millis);
+            Cpu { running, waiting: Duration::ZERO, total: running }
+        };
+        let start = Instant::now();
+        let end = start + Duration::from_millis(100);
+        let used = reading(end, 1_000).used_since(&reading(start, 10), cpu(5), cpu(55));
+        assert!(used.is_some_and(|used| (used.busy - 0.5).abs() < 1e-9));
+        for (first, last, after) in [(10, 1_001, 55), (1_001, 10, 55), (10, 10, 5)] {
+            let used = reading(end, last).used_since(&reading(start, first), cpu(5), cpu(after));
+            assert!(used.is_none(), "{first}, {last}, {after}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use longwire_proto::{Config, Delivery};
@@ -27,10 +27,13 @@ pub(crate) struct Shared {
     pub(crate) server: Option<Process>,
     /// Where the run's clock starts.
     epoch: Instant,
-    /// The end of the measured window; the last instant there is while it is not known.
+    /// The measured window, between the instants of two readings. The last instant there is stands for
+    /// what is not known yet.
+    from: AtomicU64,
     end: AtomicU64,
-    /// Nothing has come in the window, whose end waits for the first message.
-    waits: AtomicBool,
+    planned_end: AtomicU64,
+    /// A thread takes the reading at the end.
+    ending: AtomicBool,
     /// Messages in the window, where these decide its end.
     pub(crate) counted: AtomicU64,
     /// What the server agreed to, the same for all connections.
@@ -55,6 +58,8 @@ pub(crate) struct Broadcast {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) at: Instant,
+    /// How far from it a CPU time may have been read.
+    pub(crate) apart: Duration,
     /// Of the server, if its process is known.
     pub(crate) server: Option<Cpu>,
     /// Of this process, where the system tells.
@@ -75,8 +80,10 @@ impl Shared {
             config: Arc::new(config),
             server,
             epoch: Instant::now(),
+            from: AtomicU64::new(u64::MAX),
             end: AtomicU64::new(u64::MAX),
-            waits: AtomicBool::new(false),
+            planned_end: AtomicU64::new(u64::MAX),
+            ending: AtomicBool::new(false),
             counted: AtomicU64::new(0),
             agreed: OnceLock::new(),
             broadcast: Broadcast::default(),
@@ -97,52 +104,46 @@ impl Shared {
         self.end.load(Ordering::Acquire)
     }
 
-    /// The window ends then, unless it does earlier.
+    /// The beginning of the measured window; the last instant there is while it is not known.
+    pub(crate) fn from(&self) -> u64 {
+        self.from.load(Ordering::Acquire)
+    }
+
+    /// When the window is to end.
+    pub(crate) fn planned_end(&self) -> u64 {
+        self.planned_end.load(Ordering::Acquire)
+    }
+
+    /// The window is to end then, unless it does earlier.
     pub(crate) fn end_at(&self, at: u64) {
-        self.end.fetch_min(at, Ordering::AcqRel);
+        self.planned_end.fetch_min(at, Ordering::AcqRel);
     }
 
-    /// A window in which nothing has come until its end shall go on until something does.
-    pub(crate) fn wait_for_one(&self) {
-        self.waits.store(true, Ordering::Release);
+    /// Begins the window, at the instant of the reading.
+    pub(crate) fn begin(&self) -> Result<Reading, LoadError> {
+        self.read_at_edge(|at| self.from.store(at, Ordering::Release))
     }
 
-    /// The window ends then, whatever has come.
-    pub(crate) fn stop_at(&self, at: u64) {
-        self.end_at(at);
-        self.waits.store(false, Ordering::Release);
-    }
-
-    /// The end of the window by what is known at `now`: while it waits for its first message, the last
-    /// instant there is, or that at which the wait is given up.
-    pub(crate) fn end_as_of(&self, now: u64) -> u64 {
-        let end = self.end();
-        if now < end || !self.waits.load(Ordering::Acquire) {
-            return end;
+    /// Ends the window, at the instant of the reading. `None` if another thread does.
+    pub(crate) fn finish(&self) -> Result<Option<Reading>, LoadError> {
+        if self.ending.swap(true, Ordering::AcqRel) {
+            return Ok(None);
         }
-        let patience = end.saturating_add(nanos(self.plan.stall_timeout));
-        if now < patience {
-            return u64::MAX;
-        }
-        self.waits.store(false, Ordering::Release);
-        end
-    }
-
-    /// Something came in the window. If it is the first, and came behind the end, the window ends with
-    /// it. Whether the end may have changed.
-    pub(crate) fn has_come(&self, now: u64) -> bool {
-        let is_first =
-            self.waits.load(Ordering::Relaxed) && self.waits.swap(false, Ordering::AcqRel);
-        if is_first {
-            // What came at this instant is in the window.
-            self.end.fetch_max(now + 1, Ordering::AcqRel);
-        }
-        is_first
+        // An end that is the beginning would be a window without length.
+        self.read_at_edge(|at| self.end.store(at.max(self.from() + 1), Ordering::Release)).map(Some)
     }
 
     pub(crate) fn read(&self) -> Result<Reading, LoadError> {
-        let at = Instant::now();
+        self.read_at_edge(|_| {})
+    }
+
+    /// Reads the server's CPU time and the clock together. `edge` is told that instant at once.
+    fn read_at_edge(&self, edge: impl FnOnce(u64)) -> Result<Reading, LoadError> {
+        let start = Instant::now();
         let server = self.server.map(Process::cpu).transpose()?;
-        Ok(Reading { at, server, load: Process::this().cpu().ok() })
+        let at = Instant::now();
+        edge(self.time(at));
+        let load = Process::this().cpu().ok();
+        Ok(Reading { at, apart: (at - start).max(at.elapsed()), server, load })
     }
 }

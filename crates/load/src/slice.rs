@@ -113,9 +113,7 @@ impl Series {
 
     /// Takes a thread's slice.
     pub(crate) fn add(&mut self, slice: &Slice) {
-        if slice.when == When::Early {
-            return;
-        }
+        // What was due in the window may come before the reading that begins it.
         self.latencies.add(&slice.latencies).expect("all have the same bounds");
         let When::Window(index) = slice.when else { return };
         self.counts.add(slice.counts);
@@ -203,8 +201,8 @@ mod tests {
         }
         let (points, counts, latencies) = series.points(1.0);
         assert_eq!(counts.messages, 10);
-        // What was due in the window and came late has its latency all the same.
-        assert_eq!(latencies.len(), 5);
+        // What was due in the window and came early or late has its latency all the same.
+        assert_eq!(latencies.len(), 6);
         let rates: Vec<_> =
             points.iter().map(|point| (point.second, point.messages_per_second)).collect();
         assert_eq!(rates, [(0.0, 6.0), (0.5, 14.0)]);

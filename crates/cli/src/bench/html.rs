@@ -1,6 +1,12 @@
 //! The report as a page: one file without scripts or outside parts, with plots.
 
-use std::{fmt::Write as _, io, path::Path, time::SystemTime};
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::{self, Write as _},
+    path::Path,
+    time::SystemTime,
+};
 
 use longwire_load::{Latency, Report};
 
@@ -10,16 +16,39 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// Writes the page.
-pub(super) fn write(path: &Path, report: &Report, command: &str) -> Result<(), Failure> {
-    let page = page(report, command, &machine(), SystemTime::now());
-    std::fs::write(path, page).map_err(|error| {
-        let cure = match error.kind() {
-            io::ErrorKind::NotFound => "; make its folder first",
-            _ => "",
-        };
-        Failure::new(format!("the report {} cannot be written: {error}{cure}", path.display()))
-    })
+/// The file of a page. What was in it stays until the page is written.
+pub(super) struct Page<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> Page<'a> {
+    pub(super) fn open(path: &'a Path) -> Result<Self, Failure> {
+        let file = File::options().write(true).create(true).truncate(false).open(path);
+        Ok(Self { path, file: file.map_err(|error| unwritable(path, &error))? })
+    }
+
+    /// Writes the page.
+    pub(super) fn write(mut self, report: &Report, command: &str) -> Result<(), Failure> {
+        let page = page(report, command, &machine(), SystemTime::now());
+        self.replace(page.as_bytes()).map_err(|error| unwritable(self.path, &error))
+    }
+
+    fn replace(&mut self, page: &[u8]) -> io::Result<()> {
+        // A pipe has no length.
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        self.file.write_all(page)
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    let cure = match error.kind() {
+        io::ErrorKind::NotFound => "; make its folder first",
+        _ => "",
+    };
+    Failure::new(format!("the report {} cannot be written: {error}{cure}", path.display()))
 }
 
 /// The page. All that comes from outside is escaped.
@@ -76,8 +105,8 @@ fn tiles(report: &Report) -> String {
         tiles.push(("p99", duration_us(latency.p99)));
         tiles.push(("p99.9", duration_us(latency.p99_9)));
     }
-    if let Some(server) = report.server {
-        tiles.push(("server CPU each", duration_us(server.cpu_us_per_message)));
+    if let Some(cpu) = report.server.and_then(|server| server.cpu_us_per_message) {
+        tiles.push(("server CPU each", duration_us(cpu)));
     }
     if let Some(memory) = report.memory {
         tiles.push(("memory a connection", text::bytes(memory.per_used_connection)));
@@ -171,7 +200,11 @@ fn both_sizes(plot: &Plot) -> String {
 }
 
 fn latency_table(report: &Report) -> String {
-    let rows = [("latency", &report.latency_us), ("opening", &report.opening_us)];
+    let rows = [
+        ("latency", &report.latency_us),
+        ("sent late", &report.send_late_us),
+        ("opening", &report.opening_us),
+    ];
     let rows: Vec<_> = rows
         .iter()
         .filter_map(|(name, latency)| Some((name, text::columns(latency.as_ref()?))))

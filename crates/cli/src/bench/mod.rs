@@ -12,7 +12,7 @@ use std::{
     process, thread,
 };
 
-use longwire_load::{LoadError, Report, Stop};
+use longwire_load::{LoadError, Progress, Report, Stop};
 use tokio::runtime;
 
 pub(crate) use args::BenchArgs;
@@ -28,14 +28,17 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     stop_on_signal(stop.clone())?;
     let shows = !args.quiet && io::stderr().is_terminal();
     let mut line = Line::new(shows, &plan);
-    let result = longwire_load::run(&plan, &stop, &mut |progress| line.show(progress));
+    let page = args.html.as_deref().map(html::Page::open).transpose()?;
+    let mut watch = |progress: &Progress| line.show(progress);
+    let result = longwire_load::run(&plan, &stop, shows.then_some(&mut watch as _));
     line.clear();
     let report = result?;
-    if let Some(path) = &args.html {
+    print(args, &report)?;
+    if let Some(page) = page {
         let command = command::shown((&args.url, &report.url), &args.opening.secrets());
-        html::write(path, &report, &command)?;
+        page.write(&report, &command)?;
     }
-    print(args, &report)
+    Ok(())
 }
 
 fn print(args: &BenchArgs, report: &Report) -> Result<(), Failure> {
@@ -92,6 +95,7 @@ fn in_options(error: &LoadError) -> String {
         ("Plan::pid", "--pid"),
         ("Plan::threads", "--threads"),
         ("Plan::timeout", "--timeout"),
+        ("Plan::until", "--duration"),
         ("Pace::Rate", "--rate"),
     ];
     let text = error.to_string();

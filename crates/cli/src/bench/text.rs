@@ -11,7 +11,11 @@ pub(super) fn render(report: &Report) -> String {
         // A String takes all.
         let _ = writeln!(out, "{name:<15}{value}");
     }
-    let tables = [("latency", &report.latency_us), ("opening", &report.opening_us)];
+    let tables = [
+        ("latency", &report.latency_us),
+        ("sent late", &report.send_late_us),
+        ("opening", &report.opening_us),
+    ];
     let rows: Vec<_> = tables
         .iter()
         .filter_map(|(name, latency)| latency.as_ref().map(|latency| (*name, latency)))
@@ -87,16 +91,19 @@ pub(super) fn rows(report: &Report) -> Vec<(&'static str, String)> {
         row("compression", deflate.agreed.clone() + &share);
     }
     if let Some(server) = report.server {
-        row(
-            "server CPU",
-            format!(
-                "{:.3} µs/{}, {:.0} % of a core, waited for it {:.1} %",
-                server.cpu_us_per_message,
-                unit.trim_end_matches('s'),
-                server.busy * 100.0,
-                server.waited * 100.0
-            ),
-        );
+        if let (Some(each), Some(busy)) = (server.cpu_us_per_message, server.busy) {
+            let waited =
+                server.waited.map(|share| format!(", waited for it {:.1} %", share * 100.0));
+            row(
+                "server CPU",
+                format!(
+                    "{each:.3} µs/{}, {:.0} % of a core{}",
+                    unit.trim_end_matches('s'),
+                    busy * 100.0,
+                    waited.unwrap_or_default()
+                ),
+            );
+        }
         let settled = match server.rss_settled {
             Some(settled) => format!(", {} at rest", bytes(as_f64(settled))),
             None => String::new(),

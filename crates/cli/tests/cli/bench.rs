@@ -82,7 +82,7 @@ fn a_closed_loop_has_every_promised_figure() {
         ("size", 512.into()),
         ("content", "random".into()),
         ("deflate", Value::Null),
-        ("seconds", 0.3.into()),
+        ("send_late_us", Value::Null),
         ("bytes_from_server_per_message", 516.0.into()),
         ("server", Value::Null),
         ("memory", Value::Null),
@@ -94,7 +94,9 @@ fn a_closed_loop_has_every_promised_figure() {
     assert!(messages > 0.0);
     assert_eq!(report["latency_us"]["count"], report["messages"]);
     assert_eq!(report["opening_us"]["count"], 8);
-    assert!((number(&report["messages_per_second"]) * 0.3 / messages - 1.0).abs() < 1e-6);
+    let seconds = number(&report["seconds"]);
+    assert!((0.1..3.0).contains(&seconds), "{report}");
+    assert!((number(&report["messages_per_second"]) * seconds / messages - 1.0).abs() < 1e-6);
     let names = ["min", "p50", "p90", "p99", "p99_9", "p99_99", "max"];
     let latencies = names.map(|name| number(&report["latency_us"][name]));
     assert!(latencies.is_sorted() && latencies[0] > 0.0, "{report}");
@@ -106,7 +108,8 @@ fn a_closed_loop_has_every_promised_figure() {
 fn the_servers_process_is_measured_where_it_is_named() {
     let echo = echo(&["--threads", "1"]);
     let pid = echo.process.id().to_string();
-    let report = measure(&echo.url, &[&SHORT[..], &["--pid", &pid, "--cpu", "0"]].concat());
+    // So long that a reading which another process interrupts is still close enough to the edges.
+    let report = measure(&echo.url, &["-d", "2", "--pid", &pid, "--cpu", "0"]);
     for (name, least) in [
         ("cpu_us_per_message", 0.01),
         ("busy", 0.001),
@@ -151,6 +154,7 @@ fn an_open_loop_sends_what_is_due_and_times_all_of_it() {
         assert_eq!(report["in_flight"], Value::Null);
         assert_eq!(report["rate"], 1000.0);
         assert_eq!(report["latency_us"]["count"], 300, "{report}");
+        assert_eq!(report["send_late_us"]["count"], 300, "{report}");
         assert!(number(&report["messages"]) <= 350.0);
     }
 }
@@ -165,25 +169,33 @@ fn latency_counts_from_when_a_message_was_due() {
         }
         echo_frames(stream, |_, _| {});
     });
-    let options = ["-c", "1", "--size", "20", "--rate", "100", "-n", "20", "--warm-up", "0"];
+    let options = ["-c", "1", "--size", "20", "--rate", "100", "-n", "30", "--warm-up", "0"];
     let report = measure(&server.url(), &options);
     server.join();
-    assert_eq!(report["latency_us"]["count"], 20);
+    assert_eq!(report["latency_us"]["count"], 30);
     assert!(number(&report["latency_us"]["max"]) >= 189_000.0, "{report}");
-    assert!(number(&report["latency_us"]["p50"]) >= 89_000.0, "{report}");
+    assert!(number(&report["latency_us"]["p50"]) >= 39_000.0, "{report}");
 }
 
 #[test]
-fn a_window_in_which_nothing_came_goes_on_until_something_does() {
-    // The second message is due 200 ms behind the window's end, a further one not before it is given up.
+fn a_window_in_which_nothing_came_is_a_failure() {
     let echo = echo(&[]);
     let options = ["-c", "1", "--rate", "2", "--warm-up", "0.3", "--duration", "0.001"];
-    let report = measure(&echo.url, &options);
-    assert_eq!((&report["messages"], &report["latency_us"]["count"]), (&1.into(), &1.into()));
-    assert!(number(&report["seconds"]) >= 0.19, "{report}");
-    let never = ["--rate", "0.01", "--warm-up", "0.3", "-d", "0.001", "--stall-timeout", "0.2"];
-    let expected = "no message came in the measured window, nor in the 0.2 s after it";
-    failed(&run(&[&["bench", "-c", "1", &echo.url], &never[..]].concat(), ""), expected);
+    let expected = "no message came in the measured window of 0.001 s; make it longer (--duration)";
+    failed(&run(&[&["bench", &echo.url], &options[..]].concat(), ""), expected);
+}
+
+#[test]
+fn pings_and_empty_fragments_are_no_answer() {
+    for frame in [&b"\x89\x00"[..], b"\x00\x00"] {
+        let server = scripted::websocket(move |stream| {
+            scripted::read_frame(stream);
+            stream.write_all(b"\x02\x00").expect("the client reads");
+            while stream.write_all(frame).is_ok() {}
+        });
+        fails(&server.url(), &["--stall-timeout", "0.2"], "no answer for 0.2 s");
+        server.join();
+    }
 }
 
 #[test]
@@ -216,6 +228,17 @@ fn opening_handshakes_are_a_load_of_their_own() {
     for name in ["latency_us", "payload_bytes_per_second", "bytes_to_server_per_message"] {
         assert_eq!(report[name], Value::Null, "{name}");
     }
+}
+
+#[test]
+fn a_greeting_does_not_disturb_handshakes_as_a_load() {
+    let url = serve(|socket| async move {
+        let (sender, mut receiver) = socket.split();
+        let _ = sender.send(longwire::Message::text("welcome")).await;
+        while let Ok(Some(_)) = receiver.recv().await {}
+    });
+    let report = measure(&url, &[&SHORT[..], &["--workload", "connect", "-c", "2"]].concat());
+    assert!(number(&report["messages"]) > 0.0, "{report}");
 }
 
 #[test]
@@ -512,7 +535,9 @@ fn a_report_is_one_page_with_plots_and_without_secrets() {
     for part in ["<script", "s3cret", "http:", "https:", "src=", "@import", "url("] {
         assert!(!page.contains(part), "{part}: {page}");
     }
-    let nowhere = run(&["bench", "--html", "/no/such/folder/x.html", "-n", "10", &echo.url], "");
+    // Before anything is measured: nobody listens there.
+    let nobody = "ws://127.0.0.1:1/";
+    let nowhere = run(&["bench", "--html", "/no/such/folder/x.html", nobody], "");
     failed(&nowhere, "the report /no/such/folder/x.html cannot be written");
 }
 
@@ -524,7 +549,7 @@ fn people_get_a_table() {
     let text = ended.text();
     for part in [
         "workload       echo: 64 connections, random messages of 512 B, 2 in flight\n",
-        " in 0.30 s, ",
+        " s, ",
         "/s, every byte verified\n",
         "    p99.99       max\n",
         "\nlatency   ",

@@ -18,7 +18,7 @@ impl Worker {
     /// Begins with a command.
     pub(super) fn begin(&mut self, command: Command) -> Result<(), LoadError> {
         let now = self.shared.now();
-        self.end = self.shared.end_as_of(now);
+        self.end = self.shared.end();
         match command {
             Command::Open(all) => self.job = Job::Opening(self.share(all)),
             Command::Load(schedule) => self.begin_load(schedule, now)?,
@@ -59,8 +59,8 @@ impl Worker {
     fn begin_load(&mut self, schedule: Schedule, now: u64) -> Result<(), LoadError> {
         let plan = &self.shared.plan;
         let (workload, connections) = (plan.workload, plan.connections);
-        self.slice = Slice::at(now, Some(&schedule), self.end);
-        self.job = Job::Loading(Loading { schedule, due: (0, 0), edges: 0 });
+        self.slice = Slice::at(now, None, self.end);
+        self.job = Job::Loading(Loading { schedule, due: (0, 0) });
         self.origin = match workload {
             Workload::Echo(Pace::Rate(rate)) => {
                 Origin::Due(Timetable::new(schedule.start, rate, connections))
@@ -92,8 +92,8 @@ impl Worker {
     /// Looks at the clock, and does what is due.
     pub(super) fn tick(&mut self) -> Result<(), LoadError> {
         let now = self.shared.now();
-        self.end = self.shared.end_as_of(now);
-        self.turn_slice(now);
+        self.end = self.shared.end();
+        self.turn_slice(now)?;
         match self.job {
             Job::Rest => {}
             Job::Opening(count) => self.go_on_opening(count)?,
@@ -122,7 +122,8 @@ impl Worker {
     fn finish(&mut self) {
         self.job = Job::Rest;
         let openings = std::mem::replace(&mut self.openings, histogram());
-        self.tell(Notice::Finished(Box::new(openings)));
+        let late = std::mem::replace(&mut self.send_late, histogram());
+        self.tell(Notice::Finished(Box::new((openings, late))));
     }
 
     fn go_on_opening(&mut self, count: usize) -> Result<(), LoadError> {
@@ -137,7 +138,6 @@ impl Worker {
     }
 
     fn go_on_loading(&mut self, mut loading: Loading, now: u64) -> Result<(), LoadError> {
-        self.tell_edges(&mut loading, now)?;
         let workload = self.shared.plan.workload;
         match workload {
             Workload::Echo(Pace::Rate(_)) => self.send_due(&mut loading, now)?,
@@ -175,20 +175,6 @@ impl Worker {
         Ok(())
     }
 
-    /// The first thread reads the processes when the window begins and when it ends: it knows first.
-    fn tell_edges(&self, loading: &mut Loading, now: u64) -> Result<(), LoadError> {
-        if self.id != 0 {
-            return Ok(());
-        }
-        for (edge, at) in [(0, loading.schedule.from), (1, self.end)] {
-            if loading.edges == edge && now >= at {
-                loading.edges += 1;
-                self.tell(Notice::Edge(self.shared.read()?));
-            }
-        }
-        Ok(())
-    }
-
     /// When the next message of an open loop is due.
     pub(super) fn next_due(&self, loading: &Loading) -> Option<u64> {
         let (index, number) = loading.due;
@@ -197,7 +183,7 @@ impl Worker {
             Origin::RoundDue(table) if self.id == 0 => table.due(0, number),
             _ => return None,
         };
-        (due < self.end).then_some(due)
+        (due < self.end.min(self.shared.planned_end())).then_some(due)
     }
 
     /// Sends what has become due on each client in turn.
@@ -275,17 +261,23 @@ impl Worker {
     }
 
     /// A handshake took so long. Where handshakes are the load, the connection is closed again.
-    pub(super) fn handshaken(&mut self, index: usize, now: u64, took: u64) {
+    pub(super) fn handshaken(
+        &mut self,
+        index: usize,
+        now: u64,
+        took: u64,
+    ) -> Result<(), LoadError> {
         if self.shared.plan.workload != Workload::Connect {
             self.openings.saturating_record(took);
-            return;
+            return Ok(());
         }
-        self.turn_slice(now);
+        self.turn_slice(now)?;
         if self.slice.is_measured() {
             self.slice.latencies.saturating_record(took);
         }
-        self.count(1, now);
+        self.count(1)?;
         self.begin_close(index);
+        Ok(())
     }
 
     fn begin_close(&mut self, index: usize) {

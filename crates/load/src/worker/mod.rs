@@ -46,8 +46,9 @@ pub(crate) enum Notice {
     /// The readings at the beginning of the window, and at its end.
     Edge(Reading),
     Slice(Box<Slice>),
-    /// The command is carried out. The times that connections took to open meanwhile.
-    Finished(Box<Latencies>),
+    /// The command is carried out. The times that connections took to open meanwhile, and how late
+    /// messages of an open loop were sent.
+    Finished(Box<(Latencies, Latencies)>),
     Failed(LoadError),
 }
 
@@ -68,6 +69,8 @@ pub(crate) struct Worker {
     /// What happens now.
     slice: Slice,
     openings: Latencies,
+    /// From when a message was due until it was first offered to its socket.
+    send_late: Latencies,
     /// Connections that are not open yet.
     opening: usize,
     /// Connections ever begun.
@@ -78,7 +81,8 @@ pub(crate) struct Worker {
     owed: u64,
     /// Messages that came back.
     delivered: u64,
-    /// The end of the window, as of this turn.
+    /// The window, as far as it is known.
+    from: u64,
     end: u64,
     /// When to look for stalled connections next.
     next_check: u64,
@@ -103,8 +107,6 @@ struct Loading {
     schedule: Schedule,
     /// Of an open loop: the client whose message is due next, and the number of that message.
     due: (usize, u64),
-    /// Edges of the window that were told; the first thread does.
-    edges: u8,
 }
 
 /// Connections that have messages echoed in turn.
@@ -158,11 +160,13 @@ impl Worker {
             origin: Origin::Sent,
             slice: Slice::at(0, None, 0),
             openings: histogram(),
+            send_late: histogram(),
             opening: 0,
             dialled: 0,
             again: Vec::new(),
             owed: 0,
             delivered: 0,
+            from: u64::MAX,
             end: u64::MAX,
             next_check: 0,
             shared,
@@ -219,7 +223,8 @@ impl Worker {
         let left = |then: u64| Duration::from_nanos(then.saturating_sub(now));
         // Once the window is over nothing is due at its end.
         let end = if now < self.end { self.end } else { u64::MAX };
-        let wait = CHECK.min(left(self.slice.until)).min(left(end));
+        let edge = if self.id == 0 { self.next_edge(loading) } else { u64::MAX };
+        let wait = CHECK.min(left(self.slice.until)).min(left(end)).min(left(edge));
         match self.next_due(loading).map(left) {
             Some(due) if due < 2 * MILLISECOND => Duration::ZERO,
             Some(due) => {
@@ -303,7 +308,7 @@ impl Worker {
         client.quiet_since = now;
         self.opening -= 1;
         let took = now.saturating_sub(client.started).max(1);
-        self.handshaken(index, now, took);
+        self.handshaken(index, now, took)?;
         if !opened.leftover.is_empty() {
             self.buffer[..opened.leftover.len()].copy_from_slice(&opened.leftover);
             self.take(index, opened.leftover.len())?;

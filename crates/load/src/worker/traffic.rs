@@ -4,11 +4,12 @@ use std::{io, ops::Range, sync::atomic::Ordering, time::Instant};
 
 use longwire_proto::{Cause, Closed, Event, Input, SendError, Sendable};
 
-use super::{Job, Origin, Worker};
+use super::{Job, Loading, Notice, Origin, Worker};
 use crate::{
     LoadError,
     client::Stage,
     plan::{Pace, Until, Workload},
+    schedule::Schedule,
     slice::Slice,
 };
 
@@ -16,11 +17,10 @@ impl Worker {
     /// Takes the first `count` bytes of the buffer, which a client has brought.
     pub(super) fn take(&mut self, index: usize, count: usize) -> Result<(), LoadError> {
         let (at, now) = self.instant();
-        self.turn_slice(now);
+        self.turn_slice(now)?;
         let broadcast = matches!(self.shared.plan.workload, Workload::Broadcast(_));
         let window = self.window();
         let client = &mut self.clients[index];
-        client.quiet_since = now;
         self.slice.counts.received += count as u64;
         let bytes = &mut self.buffer[..count];
         if let Some(watch) = &mut client.watch {
@@ -29,9 +29,12 @@ impl Worker {
         let Stage::Open(connection) = &mut client.stage else { return Ok(()) };
         let mut input = Input::new(bytes);
         let before = client.dialogue.received;
+        let progress = client.dialogue.progress();
         let mut last = None;
         while let Some(event) = connection.poll_event(&mut input, at) {
             match event {
+                // What comes after our own Close is of no interest, nor is why it comes.
+                Event::Fragment(_) if client.closing => {}
                 Event::Fragment(fragment) => {
                     let allowed = if broadcast {
                         self.shared.broadcast.sent.load(Ordering::Acquire)
@@ -70,10 +73,12 @@ impl Worker {
                     }
                 }
                 Event::Ping(_) | Event::Pong { .. } => {}
-                // What comes after our own Close is of no interest, nor is why it comes.
                 event if client.closing => last = Some(event),
                 event => return self.fail_connection(index, unexpected(&event)),
             }
+        }
+        if client.dialogue.progress() != progress {
+            client.quiet_since = now;
         }
         let replies = client.dialogue.received - before;
         self.came(index, replies, now)?;
@@ -83,10 +88,10 @@ impl Worker {
         }
     }
 
-    /// The measured window, as far as it is known.
+    /// When what is due belongs to the measured window.
     fn window(&self) -> Range<u64> {
         match &self.job {
-            Job::Loading(loading) => loading.schedule.from..self.end,
+            Job::Loading(loading) => loading.schedule.from..self.end.min(self.shared.planned_end()),
             _ => 0..0,
         }
     }
@@ -97,7 +102,7 @@ impl Worker {
             return Ok(());
         }
         self.delivered += count;
-        self.count(count, now);
+        self.count(count)?;
         let workload = self.shared.plan.workload;
         match (&self.job, workload) {
             (_, Workload::Broadcast(Pace::InFlight(_))) => {
@@ -121,28 +126,29 @@ impl Worker {
     }
 
     /// Counts messages, or handshakes, of which there may have been enough.
-    pub(super) fn count(&mut self, count: u64, now: u64) {
+    pub(super) fn count(&mut self, count: u64) -> Result<(), LoadError> {
         self.slice.counts.messages += count;
-        if self.slice.is_measured() && self.shared.has_come(now) {
-            self.end = self.shared.end();
-        }
         let plan = &self.shared.plan;
         if let (Until::Messages(enough), None) = (plan.until, plan.window())
             && self.slice.is_measured()
+            && matches!(self.job, Job::Loading(_))
         {
             let before = self.shared.counted.fetch_add(count, Ordering::AcqRel);
-            if before + count >= enough {
-                // What came at this instant is in the window.
-                self.shared.end_at(now + 1);
+            if before + count >= enough
+                && let Some(reading) = self.shared.finish()?
+            {
+                self.tell(Notice::Edge(reading));
                 self.end = self.shared.end();
             }
         }
+        Ok(())
     }
 
     /// Sends what is due on a client, and writes as much as its transport takes.
     pub(super) fn pass_on(&mut self, index: usize) -> Result<(), LoadError> {
         loop {
             let (at, now) = self.instant();
+            self.turn_slice(now)?;
             self.fill(index, at, now)?;
             let client = &mut self.clients[index];
             match client.flush(at) {
@@ -157,6 +163,7 @@ impl Worker {
 
     /// Encodes messages that are due, not far ahead of the transport.
     fn fill(&mut self, index: usize, at: Instant, now: u64) -> Result<(), LoadError> {
+        let window = self.window();
         let client = &mut self.clients[index];
         let Stage::Open(connection) = &mut client.stage else { return Ok(()) };
         let dialogue = &mut client.dialogue;
@@ -171,9 +178,20 @@ impl Worker {
             if dialogue.sent == dialogue.received {
                 client.quiet_since = now;
             }
+            let due = match self.origin {
+                Origin::Sent => {
+                    dialogue.times.push_back(now);
+                    None
+                }
+                Origin::Round => None,
+                Origin::Due(table) => Some(table.due(client.number, dialogue.sent)),
+                Origin::RoundDue(table) => Some(table.due(0, dialogue.sent)),
+            };
             dialogue.sent += 1;
-            if let Origin::Sent = self.origin {
-                dialogue.times.push_back(now);
+            if let Some(due) = due.filter(|due| window.contains(due)) {
+                // It is written as soon as those that are encoded with it are.
+                let late = self.shared.now().saturating_sub(due);
+                self.send_late.saturating_record(late.max(1));
             }
         }
         Ok(())
@@ -219,20 +237,47 @@ impl Worker {
         self.over(index)
     }
 
-    /// Slices end on time, whatever comes.
-    pub(super) fn turn_slice(&mut self, now: u64) {
-        if now < self.slice.until && now < self.end {
-            return;
+    /// Slices and the window end on time, whatever comes.
+    pub(super) fn turn_slice(&mut self, now: u64) -> Result<(), LoadError> {
+        let Job::Loading(loading) = &self.job else { return Ok(()) };
+        let planned = loading.schedule;
+        if self.id == 0 && now >= self.next_edge(loading) {
+            self.take_edge()?;
         }
-        let Job::Loading(loading) = &self.job else { return };
-        self.end = self.shared.end_as_of(now);
-        let next = Slice::at(now, Some(&loading.schedule), self.end);
+        self.end = self.shared.end();
+        let from = self.shared.from();
+        if now < self.slice.until && now < self.end && from == self.from {
+            return Ok(());
+        }
+        self.from = from;
+        let next = Slice::at(now, Some(&Schedule { from, ..planned }), self.end);
         if next.when == self.slice.when {
             self.slice.until = next.until;
         } else {
             let done = std::mem::replace(&mut self.slice, next);
-            self.tell(super::Notice::Slice(Box::new(done)));
+            self.tell(Notice::Slice(Box::new(done)));
         }
+        Ok(())
+    }
+
+    /// When the first thread has to take the next reading.
+    pub(super) fn next_edge(&self, loading: &Loading) -> u64 {
+        if self.shared.from() == u64::MAX {
+            loading.schedule.from
+        } else if self.shared.end() == u64::MAX {
+            self.shared.planned_end()
+        } else {
+            u64::MAX
+        }
+    }
+
+    fn take_edge(&self) -> Result<(), LoadError> {
+        if self.shared.from() == u64::MAX {
+            self.tell(Notice::Edge(self.shared.begin()?));
+        } else if let Some(reading) = self.shared.finish()? {
+            self.tell(Notice::Edge(reading));
+        }
+        Ok(())
     }
 }
 
