@@ -4,10 +4,12 @@
 use std::{
     future::pending,
     panic::resume_unwind,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -220,6 +222,33 @@ fn a_handler_that_panics_before_it_gives_its_future_closes_with_1011_too() {
         assert_eq!(leave(&mut frames, &peer).await, 1011);
         let panic = serving.await.expect_err("it panics").into_panic();
         assert_eq!(panic.downcast_ref(), Some(&"the handler's bug"));
+    });
+}
+
+#[test]
+fn a_handler_whose_drop_panics_closes_with_1011_too() {
+    /// A future that is done at once, and panics when it is dropped.
+    struct Spiteful(WebSocket);
+
+    impl Future for Spiteful {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+    }
+
+    impl Drop for Spiteful {
+        fn drop(&mut self) {
+            assert!(self.0.closed().is_some(), "dropped while the connection is open");
+        }
+    }
+
+    run(async {
+        let (serving, peer) = spawned(quiet(), Spiteful).await;
+        let mut frames = Frames::default();
+        assert_eq!(leave(&mut frames, &peer).await, 1011);
+        assert!(serving.await.expect_err("the panic goes on").is_panic());
     });
 }
 
