@@ -62,6 +62,11 @@ impl Frames {
         self.encoded.len()
     }
 
+    /// Bytes of memory that it holds for frames, used or not.
+    pub fn capacity(&self) -> usize {
+        self.encoded.capacity()
+    }
+
     pub(crate) fn into_encoded(self) -> Vec<u8> {
         self.encoded
     }

@@ -288,6 +288,23 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_waits_holds_no_more_than_its_frames() {
+        let mut outbox = Outbox::default();
+        for _ in 0..1000 {
+            outbox.encode(&"x".into());
+            outbox.push(Outbound::Message(Prepared::new(vec![0; 1000]).into()));
+        }
+        let runs = outbox.queue.iter().filter_map(|outbound| match outbound {
+            Outbound::Frames { frames, .. } => Some(frames),
+            _ => None,
+        });
+        assert_eq!(runs.clone().count(), 1000);
+        for frames in runs {
+            assert_eq!((frames.encoded_len(), frames.capacity()), (3, 3));
+        }
+    }
+
+    #[test]
     fn what_comes_before_a_close_can_be_thrown_away() {
         let mut outbox = Outbox::default();
         outbox.push(Outbound::Message(Prepared::new("a").into()));
