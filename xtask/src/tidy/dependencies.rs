@@ -7,11 +7,26 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("longwire-proto", &[]),
     ("longwire", &["longwire-proto"]),
     ("longwire-load", &["longwire-proto"]),
-    ("longwire-cli", &["longwire-proto", "longwire", "longwire-load"]),
+    ("longwire-channel", &[]),
+    ("longwire-log", &[]),
+    ("longwire-hub", &["longwire-channel", "longwire-log"]),
+    ("longwire-client", &["longwire", "longwire-channel"]),
+    ("longwire-server", &["longwire", "longwire-channel", "longwire-hub", "longwire-log"]),
+    (
+        "longwire-cli",
+        &[
+            "longwire",
+            "longwire-channel",
+            "longwire-client",
+            "longwire-load",
+            "longwire-proto",
+            "longwire-server",
+        ],
+    ),
 ];
 
 /// Crates without I/O, and what would give them a runtime, sockets, clocks or randomness.
-const SANS_IO: &[&str] = &["longwire-proto"];
+const SANS_IO: &[&str] = &["longwire-channel", "longwire-hub", "longwire-proto"];
 const DRIVERS: &[&str] = &[
     "async-std",
     "fastrand",
