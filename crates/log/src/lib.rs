@@ -10,12 +10,14 @@ mod log;
 mod lookup;
 mod machine;
 mod open;
+mod pace;
 mod reader;
 mod request;
 mod response;
 mod stats;
 mod storage;
 mod stream;
+mod threads;
 
 pub use error::{LogError, Place};
 pub use log::{Config, Handle, Log, Wake};

@@ -38,6 +38,13 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Whether it changes anything.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self, Self::Append(_) | Self::End { .. } | Self::Delete { .. })
+    }
+}
+
 /// A record to append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {

@@ -26,6 +26,8 @@ pub struct Stats {
     pub corrupt: u64,
     /// How long commits took, fsync and all, in microseconds.
     pub commit_us: Histogram,
+    /// How long their fsyncs took, in microseconds.
+    pub sync_us: Histogram,
     /// How many requests a commit had.
     pub commit_requests: Histogram,
 }

@@ -308,7 +308,7 @@ impl fmt::Debug for Machine {
 
 /// Carries out a request that only reads; none: it writes.
 pub(crate) fn read(storage: &dyn Storage, request: &Request) -> Option<Result<Response, LogError>> {
-    if matches!(request, Request::Append(_) | Request::End { .. } | Request::Delete { .. }) {
+    if request.writes() {
         return None;
     }
     let view = match storage.view() {

@@ -1,5 +1,6 @@
 //! The seam below the log: tables of ordered keys, written in atomic batches.
 
+pub(crate) mod disk;
 pub(crate) mod simulated;
 
 use std::{collections::BTreeMap, ops::ControlFlow, path::PathBuf};
