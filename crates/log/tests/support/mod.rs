@@ -1,6 +1,7 @@
 //! What the tests of the log share: a source of chance, and a model.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod client;
 pub(crate) mod model;
 
 use longwire_log::{Append, Dedup, Retention, StreamName};
