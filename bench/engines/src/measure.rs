@@ -39,7 +39,7 @@ pub(crate) fn memory() -> Result<(u64, u64)> {
     Ok((read("VmRSS:").context(missing)? >> 10, read("VmHWM:").context(missing)? >> 10))
 }
 
-/// Chance that a seed decides (SplitMix64).
+/// Chance that a seed decides (`SplitMix64`).
 #[derive(Debug)]
 pub(crate) struct Chance(pub(crate) u64);
 

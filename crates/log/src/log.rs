@@ -40,6 +40,9 @@ pub struct Config {
     pub folder: PathBuf,
     /// Bytes of memory for what was read, by default 16 MiB.
     pub cache_bytes: u64,
+    /// Bytes of memory for what was written and is in no table yet, by default 16 MiB for records and as much for all else.
+    /// It counts when the log is made.
+    pub buffer_bytes: u64,
     /// Threads that read, by default 2.
     pub readers: usize,
     /// The longest time that a commit waits for more to join it, while others are at work; by default 2 ms.
@@ -56,6 +59,7 @@ impl Config {
         Self {
             folder: folder.into(),
             cache_bytes: 16 << 20,
+            buffer_bytes: 16 << 20,
             readers: 2,
             longest_window: Duration::from_millis(2),
             max_waiting_bytes: 64 << 20,
@@ -86,11 +90,14 @@ impl Log {
         let began = Instant::now();
         let folder = config.folder.clone();
         let refused = |reason: String| OpenError::Io { folder: folder.clone(), reason };
-        let (disk, mut report) = Disk::open(&config.folder, config.cache_bytes)?;
+        let (disk, mut report) = Disk::open(&config)?;
         let disk = Arc::new(disk);
         let storage: Arc<dyn Storage> = Arc::clone(&disk) as _;
-        let (machine, damage) = Machine::new(Arc::clone(&storage), random)
+        let (mut machine, damage) = Machine::new(Arc::clone(&storage), random)
             .map_err(|error| refused(error.to_string()))?;
+        if !report.corrupt.is_empty() {
+            machine.mend().map_err(|error| refused(error.to_string()))?;
+        }
         report.corrupt.extend(damage.into_iter().filter_map(place));
         let shared = Arc::new(Shared::new(&config, wake));
         let mut log = Self { shared, disk, threads: Vec::new(), done: VecDeque::new() };

@@ -145,6 +145,18 @@ impl Machine {
         self.finish(work) && more
     }
 
+    /// Goes through all streams behind a repair: who has a state and no row by name gets that again.
+    pub(crate) fn mend(&mut self) -> Result<(), LogError> {
+        let storage = Arc::clone(&self.storage);
+        let mut batch = Batch::default();
+        {
+            let view = storage.view();
+            let view = view.map_err(|error| lookup::read_error(error, Table::Meta, None, None))?;
+            lookup::mend(&*view, &mut batch);
+        }
+        if batch.is_empty() { Ok(()) } else { self.write(&batch) }
+    }
+
     fn carry_out(&mut self, work: &mut Work<'_>, request: &Request) -> Outcome {
         let outcome = match request {
             Request::Append(append) => self.append(work, append),

@@ -6,7 +6,7 @@ pub(crate) mod model;
 
 use longwire_log::{Append, Dedup, Retention, StreamName};
 
-/// Chance that a seed decides (SplitMix64).
+/// Chance that a seed decides (`SplitMix64`).
 #[derive(Clone, Debug)]
 pub(crate) struct Chance(pub(crate) u64);
 

@@ -43,6 +43,11 @@ impl Folder {
         self.path.join(DATA)
     }
 
+    /// Where damaged files are kept.
+    pub(super) fn damaged(&self) -> PathBuf {
+        self.path.join(DAMAGED)
+    }
+
     /// Whether so many bytes can be written to a file here.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         let path = self.path.join(TRIAL);
@@ -119,6 +124,7 @@ impl Folder {
 
 const LOCK: &str = "lock";
 const DATA: &str = "data";
+const DAMAGED: &str = "damaged";
 const TRIAL: &str = "trial";
 const FORMAT_FILE: &str = "format";
 const FORMAT_PREFIX: &str = "longwire-log ";
