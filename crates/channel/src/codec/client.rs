@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Capabilities, ClientMessage, Connect, History, Order, Policy, Position, Producer, Publication,
-    Publish, Start, Subscribe, Token,
+    Publish, Start, Subscribe, Token, json::quoted,
 };
 
 pub(super) fn write(w: &mut impl Write, message: &ClientMessage) {
@@ -55,7 +55,8 @@ pub(super) fn read<'a, I: Item<'a>>(fields: &Fields<'a, I>) -> Result<ClientMess
         "refresh" => ClientMessage::Refresh { id, token: fields.required("token")? },
         other => {
             return Err(Fault::new(format!(
-                "there is no `type` {other:?}: connect, subscribe, unsubscribe, publish, history, refresh and pong are known"
+                "there is no `type` {}: connect, subscribe, unsubscribe, publish, history, refresh and pong are known",
+                quoted(other)
             )));
         }
     })
@@ -190,7 +191,8 @@ impl<'a, I: Item<'a>> Value<'a, I> for Policy {
             "disconnect" => Self::Disconnect,
             other => {
                 return Err(Fault::new(format!(
-                    "there is no `type` {other:?}: all, latest, rollup, drop and disconnect are known"
+                    "there is no `type` {}: all, latest, rollup, drop and disconnect are known",
+                    quoted(other)
                 )));
             }
         })
