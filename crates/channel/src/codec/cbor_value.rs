@@ -124,7 +124,7 @@ pub(super) fn bytes<'a>(decoder: &mut Decoder<'a>) -> Result<Cow<'a, [u8]>, Erro
 pub(super) fn key<'a>(decoder: &mut Decoder<'a>) -> Result<Cow<'a, str>, Fault> {
     match decoder.datatype()? {
         Type::String | Type::StringIndef => Ok(text(decoder)?),
-        other => Err(Fault::new(format!("a key is of the type {other}: keys are texts"))),
+        other => Err(Fault::new(format!("a key is of the type {other}: give every key as a text"))),
     }
 }
 

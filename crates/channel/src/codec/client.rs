@@ -42,17 +42,15 @@ pub(super) fn write(w: &mut impl Write, message: &ClientMessage) {
 pub(super) fn read<'a, I: Item<'a>>(fields: &Fields<'a, I>) -> Result<ClientMessage, Fault> {
     fields.check_keys()?;
     let kind: Cow<'_, str> = fields.required("type")?;
-    if kind == "pong" {
-        return Ok(ClientMessage::Pong);
-    }
-    let id = fields.required("id")?;
+    let id = || fields.required("id");
     Ok(match &*kind {
-        "connect" => ClientMessage::Connect(Box::new(read_connect(id, fields)?)),
-        "subscribe" => ClientMessage::Subscribe { id, subscribe: read_subscribe(fields)? },
-        "unsubscribe" => ClientMessage::Unsubscribe { id, sub: fields.required("sub")? },
-        "publish" => ClientMessage::Publish { id, publish: Box::new(read_publish(fields)?) },
-        "history" => ClientMessage::History { id, history: read_history(fields)? },
-        "refresh" => ClientMessage::Refresh { id, token: fields.required("token")? },
+        "connect" => ClientMessage::Connect(Box::new(read_connect(id()?, fields)?)),
+        "subscribe" => ClientMessage::Subscribe { id: id()?, subscribe: read_subscribe(fields)? },
+        "unsubscribe" => ClientMessage::Unsubscribe { id: id()?, sub: fields.required("sub")? },
+        "publish" => ClientMessage::Publish { id: id()?, publish: Box::new(read_publish(fields)?) },
+        "history" => ClientMessage::History { id: id()?, history: read_history(fields)? },
+        "refresh" => ClientMessage::Refresh { id: id()?, token: fields.required("token")? },
+        "pong" => ClientMessage::Pong,
         other => {
             return Err(Fault::new(format!(
                 "there is no `type` {}: connect, subscribe, unsubscribe, publish, history, refresh and pong are known",

@@ -190,7 +190,7 @@ impl std::error::Error for Malformed {}
 
 impl From<Fault> for Malformed {
     fn from(fault: Fault) -> Self {
-        Self(fault.to_string())
+        Self(format!("the frame has what is no message: {fault}"))
     }
 }
 

@@ -360,3 +360,23 @@ fn read_record<'a, I: Item<'a>>(fields: &Fields<'a, I>) -> Result<Record, Fault>
         publisher: fields.optional("publisher")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Codec;
+
+    #[test]
+    fn a_code_that_is_not_known_stands_for_one_that_is_as_lasting() {
+        for (temporary, code) in [(true, ErrorCode::Unavailable), (false, ErrorCode::BadRequest)] {
+            let frame = format!(
+                r#"{{"type":"error","id":4,"code":"later","message":"words","temporary":{temporary}}}"#
+            );
+            let refusal = Refusal::new(code, "later: words");
+            assert_eq!(
+                Codec::Json.decode_server(frame.as_bytes()),
+                Ok(vec![ServerMessage::Error { id: 4, refusal }])
+            );
+        }
+    }
+}
