@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use longwire_channel::{Disconnect, Refusal};
+use longwire_channel::{Disconnect, InvalidChannelName, InvalidToken, Refusal};
 
 /// Why a connection or an attempt ended, or why the client is closed.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +70,8 @@ impl fmt::Display for Cause {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum SubscribeError {
+    /// The channel's name is none.
+    Channel(InvalidChannelName),
     /// The server refused it, or ended it.
     Refused(Refusal),
     /// The client is closed.
@@ -79,6 +81,7 @@ pub enum SubscribeError {
 impl fmt::Display for SubscribeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Channel(error) => error.fmt(f),
             Self::Refused(refusal) => write!(f, "the server refused the subscription: {refusal}"),
             Self::Closed(cause) => write!(f, "the client is closed: {cause}"),
         }
@@ -91,6 +94,15 @@ impl Error for SubscribeError {}
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PublishError {
+    /// The channel's name is none.
+    Channel(InvalidChannelName),
+    /// The event or the key is none.
+    Token {
+        /// Which of them.
+        what: &'static str,
+        /// Why.
+        error: InvalidToken,
+    },
     /// The server refused it; it is not stored.
     Refused(Refusal),
     /// The queue holds as much as it may. Nothing of this one was sent.
@@ -113,6 +125,8 @@ pub enum PublishError {
 impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Channel(error) => error.fmt(f),
+            Self::Token { what, error } => write!(f, "the {what} cannot be used: {error}"),
             Self::Refused(refusal) => write!(f, "the server refused the publication: {refusal}"),
             Self::QueueFull => f.write_str(
                 "too many publications wait to be answered; wait for some of them, then publish again",
@@ -139,6 +153,8 @@ impl Error for PublishError {}
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum HistoryError {
+    /// The channel's name is none.
+    Channel(InvalidChannelName),
     /// The server refused it.
     Refused(Refusal),
     /// As many requests wait as may.
@@ -150,6 +166,7 @@ pub enum HistoryError {
 impl fmt::Display for HistoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Channel(error) => error.fmt(f),
             Self::Refused(refusal) => write!(f, "the server refused to read history: {refusal}"),
             Self::TooMany => f.write_str(
                 "too many requests for history wait to be answered; wait for some of them, then ask again",

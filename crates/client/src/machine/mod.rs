@@ -232,6 +232,11 @@ impl Machine {
         }
     }
 
+    /// Something came from the server, whatever it says: it lives.
+    pub fn handle_traffic(&mut self, now: Instant) {
+        self.link.hear(now);
+    }
+
     /// A message from the server.
     pub fn handle_message(&mut self, message: ServerMessage, now: Instant) {
         self.link.hear(now);
