@@ -9,8 +9,6 @@ mod requests;
 mod retry;
 mod subscription;
 mod subscriptions;
-#[cfg(test)]
-mod tests;
 
 use std::{
     collections::{HashMap, VecDeque},
