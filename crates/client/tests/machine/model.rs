@@ -1,1 +1,0 @@
-//! The machine against a model.
