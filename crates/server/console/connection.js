@@ -2,14 +2,13 @@
 
 import { Client } from "/longwire.js";
 
-const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-const address = `${scheme}//${location.host}/v1/connect`;
+const ADDRESS = "/v1/connect";
 
 /** The connection that all parts of the page share. */
-export const client = new Client(address);
+export const client = new Client(ADDRESS);
 
 /** A further connection, with the SDK's options. */
-export const connect = (options) => new Client(address, options);
+export const connect = (options) => new Client(ADDRESS, options);
 
 /** What stands behind a state of the connection. */
 export const WORDS = {
@@ -25,6 +24,7 @@ export const SUBSCRIPTION_WORDS = {
   subscribing: ["reconnecting", "warn"],
   recovering: ["catching up", "warn"],
   live: ["live", "good"],
+  paused: ["paused", "warn"],
   ended: ["ended", "idle"],
   failed: ["refused", "bad"],
 };

@@ -14,7 +14,7 @@ export function answerTo(question) {
     ]),
     pick([
       "Each piece of this text is a record in a channel of its own. The server writes it to disk, waits until the disk says that it is there, and only then hands it to anybody. So nothing that you have read can be taken back by a crash.",
-      "Every few letters here are a record of their own. The server puts it into its log, has the disk confirm it, and then sends it to whoever listens. You never read anything that a power cut could still undo.",
+      "Every word here is a record of its own, and a long one is two. The server puts it into its log, has the disk confirm it, and then sends it to whoever listens. You never read anything that a power cut could still undo.",
     ]),
     pick([
       `Now try to spoil it. Refresh the page in the middle of this sentence: the text comes back from its beginning and goes on, as if you had never left. Open it in a second window, and both show the same. Whether the words are about ${topic} or about the weather makes no difference to them.`,

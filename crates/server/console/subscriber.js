@@ -29,7 +29,7 @@ export class Subscriber {
       if (this.tally.take(data.n)) latency(performance.now() - data.at);
       this.seq = seq;
     });
-    this.#subscription.on("lost", ({ from, to }) => note(`The server no longer has ${from} to ${to}.`, "bad"));
+    this.#subscription.on("lost", ({ from, to }) => note(`The server no longer has ${from + 1} to ${to}.`, "bad"));
     this.#subscription.on("reset", () => note("The stream began anew.", "warn"));
     this.#subscription.on("error", (error) => note(error.message ?? String(error), "bad"));
   }
