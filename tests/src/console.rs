@@ -16,7 +16,7 @@ use crate::processes::Process;
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a scenario may take: half a minute, but not on a busy machine.
-const SCENARIO_LIMIT: Duration = Duration::from_secs(240);
+const SCENARIO_LIMIT: Duration = Duration::from_mins(4);
 
 /// A server in development mode, with data of its own. Dropping it ends the server.
 #[derive(Debug)]

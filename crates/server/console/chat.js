@@ -39,7 +39,7 @@ export function startChat(go) {
     find("composer").requestSubmit();
   });
   find("jump").addEventListener("click", () => chat.toEnd());
-  find("messages").addEventListener("scroll", () => chat.scrolled(), { passive: true });
+  find("scroll").addEventListener("scroll", () => chat.scrolled(), { passive: true });
   return (room = "lobby") => chat.open(ROOM.test(room) ? room : "lobby");
 }
 
@@ -51,6 +51,7 @@ class Chat {
   /** The ids of the messages that are shown. */
   #shown = new Set();
   #list = find("messages");
+  #scroll = find("scroll");
 
   open(room) {
     find("room").value = room;
@@ -60,7 +61,7 @@ class Chat {
     this.#pending.clear();
     this.#shown.clear();
     this.#list.replaceChildren();
-    this.#list.setAttribute("aria-busy", "true");
+    this.#scroll.setAttribute("aria-busy", "true");
     const subscription = client.subscribe(this.#channel, { start: { last: LATEST } });
     this.#subscription = subscription;
     subscription.on("message", (message) => this.#take(message));
@@ -157,13 +158,13 @@ class Chat {
     const [word, tone] = SUBSCRIPTION_WORDS[state] ?? [state, "idle"];
     mark(find("chat-state"), tone, word);
     if (state !== "live") return;
-    this.#list.setAttribute("aria-busy", "false");
+    this.#scroll.setAttribute("aria-busy", "false");
     find("chat-empty").hidden = this.#list.children.length > 0;
     write(find("jump"), "New messages");
   }
 
   #isNearEnd() {
-    const { scrollHeight, scrollTop, clientHeight } = this.#list;
+    const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
     return scrollHeight - scrollTop - clientHeight < NEAR;
   }
 
@@ -172,7 +173,7 @@ class Chat {
   }
 
   toEnd() {
-    this.#list.scrollTop = this.#list.scrollHeight;
+    this.#scroll.scrollTop = this.#scroll.scrollHeight;
     find("jump").hidden = true;
   }
 }

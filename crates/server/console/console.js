@@ -43,7 +43,9 @@ function showLink() {
 async function showServer() {
   const info = await serverInfo();
   if (!info) return;
-  write(find("where"), ` to ${info.listen}, data in ${info.data}`);
+  const where = ` to ${info.listen}, data in ${info.data ?? "memory"}`;
+  write(find("where"), where);
+  find("where").title = where.trim();
   write(find("fact-pid"), `${info.pid}, since ${clock(info.started_ms)}`);
   write(find("fact-version"), info.version);
 }

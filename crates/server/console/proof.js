@@ -12,6 +12,8 @@ const RATES = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const SLOW = 10_000;
 /** Milliseconds between two looks at the figures: calm to read, and fast enough to be live. */
 const REFRESH = 150;
+/** Milliseconds between two looks at who is behind, also while nobody sees the page. */
+const SAMPLE = 250;
 /** The latencies beside the plot are of the last milliseconds. */
 const RECENT = 10_000;
 const MOST_NOTES = 60;
@@ -29,6 +31,8 @@ class Proof {
   #harm = { cuts: 0, kills: 0 };
   #killing = null;
   #endSlow = null;
+  /** What waits until a connection has come back. */
+  #returns = [];
   /** What waits until both subscribers are level again. */
   #levels = [];
 
@@ -44,6 +48,9 @@ class Proof {
     this.#watchConnections();
     this.#listen();
     this.#note(`Both subscribers wait on ${channel}.`);
+    setInterval(() => {
+      for (const subscriber of Object.values(this.#subscribers)) subscriber.sample();
+    }, SAMPLE);
     whileSeen(REFRESH, () => this.#show());
   }
 
@@ -55,7 +62,7 @@ class Proof {
     });
     find("cut").addEventListener("click", () => this.#cut());
     find("slow").addEventListener("click", () => (this.#endSlow ? this.#endSlow() : this.#slow()));
-    find("kill").addEventListener("click", () => this.kill());
+    find("kill").addEventListener("click", () => this.#kill());
     this.#setRate();
   }
 
@@ -128,8 +135,12 @@ class Proof {
     };
   }
 
-  async kill() {
+  async #kill() {
     if (this.#killing !== null) return;
+    if (client.state !== "open") {
+      this.#note("There is no server to kill just now.");
+      return;
+    }
     this.#killing = performance.now();
     this.#show();
     const before = await serverInfo();
@@ -151,27 +162,22 @@ class Proof {
     } catch (error) {
       this.#killing = null;
       end("not killed");
-      this.#returns.length = 0;
+      this.#returns.pop();
       this.#note(`Not killed: ${error.message}.`, "bad");
     }
   }
 
-  #returns = [];
-
-  /** Calls `action` once each of the connections has come back. */
+  /** Calls `action` once the first of the connections has come back. */
   #afterReturn(connections, action) {
-    this.#returns.push({ missing: new Set(connections), action });
+    this.#returns.push({ connections, action });
   }
 
   #watchConnections() {
     for (const connection of [client, this.#b]) {
       new Reconnects(connection, () => {
-        for (const wait of [...this.#returns]) {
-          wait.missing.delete(connection);
-          if (wait.missing.size) continue;
-          this.#returns.splice(this.#returns.indexOf(wait), 1);
-          wait.action();
-        }
+        const due = this.#returns.filter(({ connections }) => connections.includes(connection));
+        this.#returns = this.#returns.filter((wait) => !due.includes(wait));
+        for (const { action } of due) action();
       });
     }
   }
@@ -238,15 +244,12 @@ class Proof {
     find("verdict").dataset.tone = received === 0 ? "idle" : fine ? "good" : "bad";
     write(find("lost"), count(lost));
     write(find("doubled"), count(doubled));
+    if (received === 0) return;
+    const order = disordered ? `${count(disordered)} out of order` : "in order";
+    write(find("verdict-text"), `${count(received)} arrivals checked, ${order}`);
     const { cuts, kills } = this.#harm;
-    const survived = [cuts && plural(cuts, "cut"), kills && plural(kills, "kill")].filter(Boolean).join(" and ");
-    const order = disordered ? `, ${count(disordered)} out of order` : ", in order";
-    write(
-      find("verdict-text"),
-      received === 0
-        ? "Nothing published yet"
-        : `${count(received)} arrivals checked${order}${survived ? `, through ${survived}` : ""}`,
-    );
+    const harm = [cuts && plural(cuts, "cut"), kills && plural(kills, "kill")].filter(Boolean).join(" and ");
+    write(find("verdict-next"), harm ? `through ${harm}` : "Now cut, slow or kill.");
   }
 
   #showLatency() {

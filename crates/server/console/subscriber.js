@@ -43,13 +43,18 @@ export class Subscriber {
     return this.tally.highest >= number;
   }
 
+  /** Notes how far it is behind. */
+  sample() {
+    this.#spark.add(this.behind);
+  }
+
   show() {
     const { received, state, behind, lost, doubled, reconnects, seq } = this.#parts;
     const [word, tone] = this.#state();
     mark(state, tone, word);
     write(received, count(this.tally.received));
     write(behind, count(this.behind));
-    this.#spark.show(this.behind);
+    this.#spark.show();
     write(lost, count(this.tally.lost));
     write(doubled, count(this.tally.doubled));
     lost.dataset.tone = this.tally.lost ? "bad" : "";

@@ -15,7 +15,7 @@ export default async function ({ open }) {
       const tally = new Tally();
       for (const number of numbers) tally.take(number);
       const { received, lost, doubled, disordered } = tally;
-      seen[name] = { received, lost, doubled, disordered };
+      seen[name] = [received, lost, doubled, disordered];
     }
     return seen;
   });
