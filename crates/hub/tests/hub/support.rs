@@ -90,7 +90,11 @@ impl Hall {
         self.subscribe_with(session, subscribe(sub, name, start, None))
     }
 
-    pub(crate) fn subscribe_with(&mut self, session: SessionId, subscribe: Subscribe) -> Subscribed {
+    pub(crate) fn subscribe_with(
+        &mut self,
+        session: SessionId,
+        subscribe: Subscribe,
+    ) -> Subscribed {
         match self.try_subscribe(session, subscribe) {
             Ok(subscribed) => subscribed,
             Err(refusal) => panic!("refused: {refusal}"),
