@@ -12,6 +12,9 @@ mod identity;
 mod input;
 mod namespace;
 mod operation;
+mod random;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 mod stats;
 
 pub use config::HubConfig;

@@ -1,12 +1,14 @@
 //! The broker: where streams live, and whose order is the order.
 
+mod memory;
+
 use std::{fmt, sync::Arc};
 
 use longwire_channel::{
-    ChannelName, Epoch, ErrorCode, HistoryPage, Order, Position, Publication, Published, Record,
-    Refusal,
+    ChannelName, Epoch, ErrorCode, Gap, Order, Position, Publication, Published, Record, Refusal,
 };
 
+pub use self::memory::{Memory, MemoryLimits};
 use crate::{Now, Retention};
 
 /// Where streams live. A machine without I/O, too: requests go in, events come out, in an order that holds.
@@ -165,7 +167,7 @@ pub enum Response {
     /// To `Append`.
     Published(Published),
     /// To `Read`.
-    Page(HistoryPage),
+    Page(Page),
     /// To `End`: the position of the last record.
     Ended(Position),
     /// To `Delete`.
@@ -179,6 +181,23 @@ pub enum Response {
         /// Whether more lie behind them.
         more: bool,
     },
+}
+
+/// Records of a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The life of the stream.
+    pub epoch: Epoch,
+    /// The `seq` of the first record that is kept; one more than `last` if none is.
+    pub first: u64,
+    /// The `seq` of the last record.
+    pub last: u64,
+    /// The records, in the order that was asked for.
+    pub records: Vec<Arc<Record>>,
+    /// Records that belong here and cannot be read, in ascending order.
+    pub damaged: Vec<Gap>,
+    /// Whether more lies behind them.
+    pub more: bool,
 }
 
 /// A stream.
