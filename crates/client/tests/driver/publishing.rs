@@ -16,17 +16,20 @@ use crate::support::*;
 fn settings_go_to_the_server() {
     run(async {
         let (client, _network, mut peer) = open().await;
-        let publishing =
-            client.publish("a", Payload::text("1")).event("token").key("k").ephemeral();
+        let publishing = client.publish("a", Payload::text("1")).event("token").key("k");
         let answer = publishing.into_future();
         let message = peer.hear().await;
         let ClientMessage::Publish { id, publish } = message else { panic!("{message:?}") };
         assert_eq!(publish.key().map(Token::as_str), Some("k"));
         let publication = publish.publication;
         assert_eq!(publication.event.map(|event| event.to_string()).as_deref(), Some("token"));
-        assert!(publication.ephemeral);
+        assert!(!publication.ephemeral);
         peer.published(id, 3).await;
         assert_eq!(answer.await.expect("published").position, Some(at(3)));
+        let _answer = client.publish("a", Payload::text("2")).ephemeral().into_future();
+        let message = peer.hear().await;
+        let ClientMessage::Publish { publish, .. } = message else { panic!("{message:?}") };
+        assert!(publish.publication.ephemeral && publish.key().is_none());
     });
 }
 
