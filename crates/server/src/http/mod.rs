@@ -177,3 +177,73 @@ pub(crate) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
 
 /// For those who watch the server: from anywhere, in every phase.
 const OF_OPERATORS: &[&str] = &["/healthz", "/readyz", "/metrics"];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn document() -> Value {
+        serde_json::from_str(files::OPENAPI).expect("JSON")
+    }
+
+    #[test]
+    fn the_document_is_sound() {
+        let document = oas3::from_json(files::OPENAPI).expect("OpenAPI 3.1");
+        assert_eq!(document.validate_version().expect("a version").major, 3);
+    }
+
+    #[test]
+    fn every_route_is_in_the_document_and_nothing_else() {
+        let document = document();
+        let paths = document["paths"].as_object().expect("paths");
+        let documented: BTreeSet<(String, String)> = paths
+            .iter()
+            .flat_map(|(path, item)| {
+                let methods = item.as_object().expect("operations").keys();
+                methods.map(|method| (path.clone(), method.to_uppercase()))
+            })
+            .collect();
+        let served: BTreeSet<(String, String)> = routes()
+            .iter()
+            .map(|route| (route.path.to_owned(), route.method.to_string()))
+            .collect();
+        assert_eq!(documented, served);
+    }
+
+    #[test]
+    fn every_error_code_is_in_the_document_with_its_status() {
+        let document = document();
+        let code = &document["components"]["schemas"]["Code"];
+        let listed: Vec<&str> =
+            code["enum"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
+        let names: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(listed, names);
+        for code in ErrorCode::ALL {
+            let words = document["components"]["schemas"]["Code"]["description"].as_str();
+            let line = format!("- `{}` ({}):", code.name(), code.status());
+            assert!(words.is_some_and(|words| words.contains(&line)), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_operation_names_the_statuses_that_every_request_may_get() {
+        let document = document();
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in item.as_object().expect("operations") {
+                if operation["security"] == serde_json::json!([]) {
+                    continue;
+                }
+                for status in ["400", "401", "403", "500", "503"] {
+                    assert!(
+                        operation["responses"].get(status).is_some(),
+                        "{method} {path} {status}"
+                    );
+                }
+            }
+        }
+    }
+}
