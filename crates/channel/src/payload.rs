@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::json;
+
 /// The content of a publication.
 ///
 /// A text that came as a JSON string is `Text`; `Json` is every other JSON value, as it was written. So no content has two
@@ -21,13 +23,17 @@ pub enum Payload {
 
 impl Payload {
     /// A payload from the text of a JSON value.
+    ///
+    /// Its numbers are within the range of floats of 64 bits, its texts are Unicode, and no object has a key twice: so
+    /// every reader understands the same.
     pub fn from_json(text: &str) -> Result<Self, InvalidJson> {
-        let value: serde_json::Value =
-            serde_json::from_str(text).map_err(|error| InvalidJson(error.to_string()))?;
-        Ok(match value {
-            serde_json::Value::String(text) => Self::text(text),
-            _ => Self::Json(Bytes::copy_from_slice(text.trim().as_bytes())),
-        })
+        let text = text.trim_matches([' ', '\t', '\r', '\n']);
+        let invalid = |error: serde_json::Error| InvalidJson(error.to_string());
+        if text.starts_with('"') {
+            return serde_json::from_str::<String>(text).map(Self::text).map_err(invalid);
+        }
+        json::check(text).map_err(invalid)?;
+        Ok(Self::Json(Bytes::copy_from_slice(text.as_bytes())))
     }
 
     /// A payload that is text.
