@@ -83,7 +83,7 @@ impl Codec {
     pub fn decode_client(self, frame: &[u8]) -> Result<Vec<Incoming>, Malformed> {
         match self {
             Self::Json => decode_client(JsonItem::new(frame)?),
-            Self::Cbor => decode_client(CborItem::new(frame)?),
+            Self::Cbor => decode_client(CborItem::new(frame)),
         }
     }
 
@@ -91,7 +91,7 @@ impl Codec {
     pub fn decode_server(self, frame: &[u8]) -> Result<Vec<ServerMessage>, Malformed> {
         match self {
             Self::Json => decode_server(JsonItem::new(frame)?),
-            Self::Cbor => decode_server(CborItem::new(frame)?),
+            Self::Cbor => decode_server(CborItem::new(frame)),
         }
     }
 
@@ -134,12 +134,12 @@ impl Codec {
         match self {
             Self::Json => {
                 let mut writer = JsonWriter(Vec::with_capacity(capacity));
-                server::write_message(&mut writer, sub, prev, skipped, record);
+                server::write_live(&mut writer, sub, prev, skipped, record);
                 writer.0.into()
             }
             Self::Cbor => {
                 let mut writer = CborWriter::new(Vec::with_capacity(capacity));
-                server::write_message(&mut writer, sub, prev, skipped, record);
+                server::write_live(&mut writer, sub, prev, skipped, record);
                 writer.into_bytes().into()
             }
         }
@@ -190,7 +190,7 @@ impl std::error::Error for Malformed {}
 
 impl From<Fault> for Malformed {
     fn from(fault: Fault) -> Self {
-        Self(fault.to_string())
+        Self(format!("the frame has what is no message: {fault}"))
     }
 }
 

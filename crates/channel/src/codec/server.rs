@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Capabilities, CloseCode, Connected, Disconnect, ErrorCode, Gap, HistoryPage, Limits, Outcome,
     Published, Push, Pushed, Record, Refusal, ServerMessage, Subscribed, Token, Unsubscribed,
-    Verdict,
+    Verdict, json::quoted,
 };
 
 pub(super) fn write(w: &mut impl Write, message: &ServerMessage) {
@@ -112,22 +112,9 @@ pub(super) fn read<'a, I: Item<'a>>(
     }))
 }
 
-/// Writes the fields of a live record: see `Pushed::Message`.
-pub(super) fn write_message(
-    w: &mut impl Write,
-    sub: u32,
-    prev: u64,
-    skipped: u64,
-    record: &Record,
-) {
-    push(w, "message", sub);
-    if record.seq != 0 {
-        w.uint("prev", prev);
-    }
-    if skipped != 0 {
-        w.uint("skipped", skipped);
-    }
-    write_record(w, record);
+/// Writes `Pushed::Message` from its parts.
+pub(super) fn write_live(w: &mut impl Write, sub: u32, prev: u64, skipped: u64, record: &Record) {
+    w.object(|w| write_message(w, sub, prev, skipped, record));
 }
 
 fn answer(w: &mut impl Write, kind: &str, id: u64) {
@@ -229,7 +216,8 @@ fn read_subscribed<'a, I: Item<'a>>(fields: &Fields<'a, I>) -> Result<Subscribed
         "truncated" => Outcome::Truncated { after: after()? },
         other => {
             return Err(Fault::new(format!(
-                "there is no `outcome` {other:?}: live, deltas, snapshot and truncated are known"
+                "there is no `outcome` {}: live, deltas, snapshot and truncated are known",
+                quoted(other)
             )));
         }
     };
@@ -301,6 +289,17 @@ fn write_push(w: &mut impl Write, Push { sub, pushed }: &Push) {
     }
 }
 
+fn write_message(w: &mut impl Write, sub: u32, prev: u64, skipped: u64, record: &Record) {
+    push(w, "message", sub);
+    if record.seq != 0 {
+        w.uint("prev", prev);
+    }
+    if skipped != 0 {
+        w.uint("skipped", skipped);
+    }
+    write_record(w, record);
+}
+
 fn read_pushed<'a, I: Item<'a>>(
     kind: &str,
     fields: &Fields<'a, I>,
@@ -360,4 +359,24 @@ fn read_record<'a, I: Item<'a>>(fields: &Fields<'a, I>) -> Result<Record, Fault>
         event: fields.optional("event")?,
         publisher: fields.optional("publisher")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Codec;
+
+    #[test]
+    fn a_code_that_is_not_known_stands_for_one_that_is_as_lasting() {
+        for (temporary, code) in [(true, ErrorCode::Unavailable), (false, ErrorCode::BadRequest)] {
+            let frame = format!(
+                r#"{{"type":"error","id":4,"code":"later","message":"words","temporary":{temporary}}}"#
+            );
+            let refusal = Refusal::new(code, "later: words");
+            assert_eq!(
+                Codec::Json.decode_server(frame.as_bytes()),
+                Ok(vec![ServerMessage::Error { id: 4, refusal }])
+            );
+        }
+    }
 }
