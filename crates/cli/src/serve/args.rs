@@ -19,6 +19,9 @@ pub(crate) struct ServeArgs {
     /// longwire-data]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
+    /// Threads to serve with [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
     /// Run the server in this process, in development mode too: nobody restarts it when it dies
     #[arg(long)]
     pub(crate) no_supervisor: bool,

@@ -20,10 +20,13 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     if development && !args.no_supervisor && !args.supervised {
         return supervise(&config);
     }
-    let runtime = runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(format!("no threads to serve with: {error}")))?;
+    let mut builder = runtime::Builder::new_multi_thread();
+    if let Some(threads) = args.threads {
+        builder.worker_threads(threads.into());
+    }
+    let runtime = builder.enable_all().build().map_err(|error| {
+        Failure::new(format!("no threads to serve with: {error}; try --threads 1"))
+    })?;
     let result = runtime.block_on(serve(args, config, development));
     // What is open has been cut.
     runtime.shutdown_background();

@@ -182,6 +182,22 @@ mod tests {
         assert_eq!(delays, [0, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_cannot_live_is_given_up_with_what_it_died_of() {
+        let command = |_: Option<&str>| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "kill -9 $$"]);
+            command
+        };
+        let failure = run(command, |_| panic!("it is never ready"), Duration::ZERO).await;
+        let words = failure.expect_err("it was given up").message;
+        assert!(
+            words.starts_with("the server died (signal: 9 (SIGKILL)) 10 times in a row"),
+            "{words}"
+        );
+        assert!(words.contains("--no-supervisor"), "{words}");
+    }
+
     #[test]
     fn settling_forgives_the_deaths_before_it() {
         let mut restarts = Restarts::default();

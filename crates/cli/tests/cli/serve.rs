@@ -139,6 +139,31 @@ fn a_signal_ends_the_supervisor_and_the_server_in_time() {
 }
 
 #[test]
+fn a_second_signal_ends_both_at_once_whatever_the_server_does() {
+    let served = serve(&[]);
+    let child = served.child();
+    // Stopped, it does nothing that it is asked for.
+    kill_process(child, Signal::STOP).expect("it runs");
+    served.process.signal(Signal::TERM);
+    served.process.signal(Signal::INT);
+    served.process.wait().assert_failed(1, "stopped before every connection had closed");
+    assert!(test_kill_process(child).is_err(), "the server is left");
+}
+
+#[test]
+fn the_log_is_json_where_that_is_asked_for() {
+    let served = serve(&["--no-supervisor", "--verbose", "--log", "json"]);
+    served.process.signal(Signal::TERM);
+    let ended = served.process.wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for line in ended.stderr.lines() {
+        let event: Value = serde_json::from_str(line).expect("each line is JSON");
+        assert!(event["level"].is_string() && event["timestamp"].is_string(), "{line}");
+    }
+    assert!(ended.stderr.contains("longwire_server"), "{ended:?}");
+}
+
+#[test]
 fn a_signal_to_the_server_alone_ends_the_supervisor_too() {
     let served = serve(&[]);
     kill_process(served.child(), Signal::TERM).expect("it runs");
