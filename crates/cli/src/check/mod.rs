@@ -43,7 +43,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     match settings.load(&[]) {
         Ok(config) => {
             findings.push(read(&file));
-            findings.extend(private(&file));
+            findings.extend(private(&file, &config));
             findings.push(credentials(&config));
             findings.push(surroundings::port(&config.listen));
             findings.extend(disk::look(&config.data));
@@ -115,21 +115,22 @@ fn read(file: &Path) -> Finding {
     }
 }
 
-/// A warning if others may read the secrets of the file.
-fn private(file: &Path) -> Option<Finding> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(file).ok()?.permissions().mode();
-        if mode & 0o044 != 0 {
-            let file = file.display();
-            return Some(Finding::warning(
-                "file",
-                format!("{file} may be read by others, and holds keys: chmod 600 {file}"),
-            ));
-        }
-    }
-    let _ = file;
+/// A warning if everybody may read the keys of the file.
+#[cfg(unix)]
+fn private(file: &Path, config: &Config) -> Option<Finding> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = fs::metadata(file).ok()?.permissions().mode();
+    let file = file.display();
+    (config.auth.has_credentials() && mode & 0o004 != 0).then(|| {
+        let text = format!("{file} holds keys and may be read by everybody: chmod o= {file}");
+        Finding::warning("file", text)
+    })
+}
+
+/// Permissions are of another kind.
+#[cfg(not(unix))]
+fn private(_file: &Path, _config: &Config) -> Option<Finding> {
     None
 }
 

@@ -44,7 +44,10 @@ async fn serve(args: &ServeArgs, config: Config, development: bool) -> Result<()
     }
     tokio::select! {
         () = stop.asked() => {}
-        () = running.wait() => return Err(Failure::new("the server failed; its log says why")),
+        () = running.wait() => {
+            output::complain("the server failed; what it said above is the reason");
+            process::exit(PANICKED);
+        }
     }
     tokio::select! {
         ended = running.shutdown() => {
@@ -119,6 +122,9 @@ impl Stop {
         }
     }
 }
+
+/// The exit code of a panic, so that a supervisor knows it for a death.
+const PANICKED: i32 = 101;
 
 /// Beyond the server's own time for its end.
 const PATIENCE: Duration = Duration::from_secs(5);

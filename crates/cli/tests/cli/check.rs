@@ -63,10 +63,13 @@ fn a_wrong_file_is_an_error_that_names_the_place() {
 fn what_will_hurt_later_is_a_warning() {
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("longwire.toml");
-    fs::write(&file, "listen = \"127.0.0.1:0\"\n").expect("it is writable");
+    let secret = "s".repeat(32);
+    let text = format!("listen = \"127.0.0.1:0\"\nauth.hmac_secret = \"{secret}\"\n");
+    fs::write(&file, text).expect("it is writable");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("it is ours");
     let ended = check(folder.path(), &["--set", "limits.connections=4000000000"]);
     ended.assert_quiet_success();
-    assert!(ended.text().contains("chmod 600 longwire.toml"), "{ended:?}");
+    assert!(ended.text().contains("chmod o= longwire.toml"), "{ended:?}");
+    assert!(!ended.text().contains(&secret), "{ended:?}");
     assert!(line(&ended, "files").starts_with("warning "), "{ended:?}");
 }
