@@ -4,7 +4,7 @@ mod disk;
 mod surroundings;
 
 use std::{
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -118,7 +118,7 @@ fn read(file: &Path) -> Finding {
 /// A warning if everybody may read the keys of the file.
 #[cfg(unix)]
 fn private(file: &Path, config: &Config) -> Option<Finding> {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     let mode = fs::metadata(file).ok()?.permissions().mode();
     let file = file.display();
