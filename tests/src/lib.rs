@@ -4,6 +4,7 @@ pub mod autobahn;
 pub mod binaries;
 pub mod browser;
 pub mod certificates;
+pub mod console;
 pub mod content;
 pub mod forms;
 pub mod peers;
