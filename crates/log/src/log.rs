@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Weak},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -119,7 +119,12 @@ impl Log {
 
     /// Figures since the log was opened.
     pub fn stats(&self) -> Stats {
-        Stats { sync_us: self.disk.syncs(), ..self.shared.stats() }
+        self.figures().stats()
+    }
+
+    /// A view of the figures that does not need the log at hand.
+    pub fn figures(&self) -> Figures {
+        Figures { shared: Arc::clone(&self.shared), disk: Arc::downgrade(&self.disk) }
     }
 }
 
@@ -149,6 +154,32 @@ impl Drop for Log {
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Log").field("disk", &self.disk).finish_non_exhaustive()
+    }
+}
+
+/// The figures of a log, wherever that is. They do not keep it open.
+#[derive(Clone)]
+pub struct Figures {
+    shared: Arc<Shared>,
+    disk: Weak<Disk>,
+}
+
+impl Figures {
+    /// Figures since the log was opened.
+    pub fn stats(&self) -> Stats {
+        let sync_us = self.disk.upgrade().map(|disk| disk.syncs()).unwrap_or_default();
+        Stats { sync_us, ..self.shared.stats() }
+    }
+
+    /// Bytes that the log takes on its disk; none when it is closed, or when the system does not tell. It looks at each file.
+    pub fn disk_bytes(&self) -> Option<u64> {
+        self.disk.upgrade()?.bytes()
+    }
+}
+
+impl fmt::Debug for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Figures").finish_non_exhaustive()
     }
 }
 

@@ -64,6 +64,11 @@ impl Disk {
         self.syncs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Bytes that it takes.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        self.folder.bytes()
+    }
+
     /// Writes a batch with the engine as it is.
     fn write(&self, batch: &Batch) -> Result<(), Fault> {
         let engine = self.engine();
