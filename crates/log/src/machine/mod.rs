@@ -313,6 +313,7 @@ impl fmt::Debug for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Machine")
             .field("waiting", &self.waiting.len())
+            .field("streams", &self.streams.len())
             .field("failed", &self.failed)
             .finish_non_exhaustive()
     }
