@@ -122,7 +122,7 @@ fn a_tail_goes_on_where_it_was_when_the_server_was_killed() {
     assert_eq!((ended.code, ended.text()), (Some(0), ""), "{ended:?}");
     assert!(ended.stderr.contains("longwire: no connection: "), "{ended:?}");
     assert!(ended.stderr.ends_with(":7\n"), "the last position is told: {ended:?}");
-    assert!(!ended.stderr.contains("lost:"), "{ended:?}");
+    assert!(!ended.stderr.contains("longwire: lost:"), "{ended:?}");
 }
 
 #[test]
