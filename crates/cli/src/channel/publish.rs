@@ -47,8 +47,8 @@ pub(crate) struct PublishArgs {
 }
 
 const HELP: &str = "\
-Prints the position of each publication, EPOCH:SEQ, once it is as durable as its namespace says; of a
-duplicate, that of the first.
+Prints the position of each publication, EPOCH:SEQ, once it is as durable as its namespace says;
+of a duplicate, that of the first.
 
 Examples:
   longwire publish demo hello

@@ -35,12 +35,12 @@ pub(crate) struct TailArgs {
 }
 
 const HELP: &str = "\
-In a pipe, stdout has what was published and nothing else: each text or JSON value on a line, binary
-content as it is. What was lost, and a stream that began anew, is told on stderr. With --json all of it
-is on stdout: message, lost, reset and ended.
+In a pipe, stdout has what was published and nothing else: each text or JSON value on a line,
+binary content as it is. What was lost, and a stream that began anew, is told on stderr. With
+--json all of it is on stdout: message, lost, reset and ended.
 
-The connection is made again whenever it is lost, and reading goes on where it was, with nothing left
-out or doubled. It ends with the stream, or by a signal.
+The connection is made again whenever it is lost, and reading goes on where it was, with nothing
+left out or doubled. It ends with the stream, or by a signal.
 
 Examples:
   longwire tail demo
