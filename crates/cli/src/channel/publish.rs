@@ -14,7 +14,7 @@ use tokio::{runtime, sync::mpsc};
 
 use super::{
     shown::place,
-    target::{TargetArgs, channel},
+    target::{TargetArgs, channel, cure},
 };
 use crate::{args::seconds, failure::Failure, listening, output, signals::Signals};
 
@@ -178,7 +178,7 @@ fn tell(
         }
         Err(error) => error,
     };
-    let mut words = error.to_string();
+    let mut words = format!("{error}{}", cure(client));
     let unsent = matches!(
         error,
         PublishError::NotSent(Unanswered::TimedOut(_))

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{
     shown::{Style, place},
-    target::{TargetArgs, channel},
+    target::{TargetArgs, channel, cure},
 };
 use crate::{failure::Failure, output, signals::Signals};
 
@@ -74,7 +74,9 @@ async fn follow(args: &TailArgs, verbose: bool) -> Result<(), Failure> {
     loop {
         tokio::select! {
             event = subscription.recv() => match event {
-                Some(Event::Failed(error)) => return Err(Failure::new(error)),
+                Some(Event::Failed(error)) => {
+                    return Err(Failure::new(format!("{error}{}", cure(&client))));
+                }
                 Some(event) => {
                     if let Event::Message(message) = &event {
                         last = message.position().or(last);
