@@ -1,16 +1,20 @@
 //! `Client`: the handle of a client, and how one is made.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use longwire::Connect;
 use longwire_channel::{Codec, Payload};
-use tokio::sync::watch;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+};
 
 use crate::{
     Cause, ConnectionState, Session, Stats, TokenError,
     driver::Driver,
     history::AskHistory,
     machine::{Machine, TokenSource},
+    opening::Opening,
     publish::Publishing,
     shared::{Handle, Shared, now},
     subscription::Subscribing,
@@ -57,7 +61,7 @@ impl Client {
     /// Starts from a URL, for settings.
     pub fn builder(url: &str) -> Builder {
         Builder {
-            connect: Connect::new(url),
+            opening: Opening::new(Connect::new(url)),
             codec: Codec::Json,
             tokens: TokenSource::None,
             callback: None,
@@ -89,7 +93,9 @@ impl Client {
 
     /// The connection's states from now on.
     pub fn states(&self) -> States {
-        States { states: self.handle.0.states(), told_closed: false }
+        let states = self.handle.0.states();
+        let told_closed = matches!(*states.borrow(), ConnectionState::Closed(_));
+        States { states, told_closed }
     }
 
     /// Waits until the connection is open, if it is not.
@@ -173,7 +179,7 @@ impl States {
 #[derive(Clone)]
 #[must_use = "nothing is connected until `connect`"]
 pub struct Builder {
-    connect: Connect,
+    opening: Opening,
     codec: Codec,
     tokens: TokenSource,
     callback: Option<Callback>,
@@ -219,7 +225,19 @@ impl Builder {
     /// # }
     /// ```
     pub fn options(mut self, change: impl FnOnce(Connect) -> Connect) -> Self {
-        self.connect = change(self.connect);
+        self.opening.change(change);
+        self
+    }
+
+    /// Opens the byte stream under each connection by this, in place of dialling: a Unix socket, a tunnel. The URL gives
+    /// the request alone; for `wss:` the stream must already be under TLS.
+    pub fn over<F, R, T>(mut self, dial: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = io::Result<T>> + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.opening.over(dial);
         self
     }
 
@@ -232,9 +250,7 @@ impl Builder {
         let mut machine = Machine::new(self.tokens, rand::random::<u64>, now());
         machine.connect(now());
         let shared = Arc::new(Shared::new(machine));
-        let connect =
-            self.connect.subprotocols([self.codec.subprotocol()]).require_subprotocol(true);
-        let driver = Driver::new(shared.clone(), connect, self.codec, self.callback);
+        let driver = Driver::new(shared.clone(), self.opening, self.codec, self.callback);
         tokio::spawn(driver.run());
         Client { handle: Arc::new(Handle(shared)) }
     }
@@ -243,7 +259,7 @@ impl Builder {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("connect", &self.connect)
+            .field("opening", &self.opening)
             .field("codec", &self.codec)
             .field("tokens", &self.tokens)
             .finish_non_exhaustive()

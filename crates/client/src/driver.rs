@@ -1,16 +1,15 @@
 //! The task of a client: it carries out what the machine says, on a WebSocket, a clock and the token callback.
 
 use std::{
-    future::{Future, IntoFuture, pending},
+    future::{Future, pending},
+    iter,
     pin::Pin,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
-use longwire::{
-    Close, Connect, ConnectError, Message, Receiver, SendError, Sendable, Sender, Text, WebSocket,
-};
+use longwire::{Close, Message, Receiver, SendError, Sendable, Sender, Text, WebSocket};
 use longwire_channel::{CloseCode, Codec};
 use tokio::{select, time::sleep_until};
 
@@ -18,18 +17,19 @@ use crate::{
     TokenError,
     client::Callback,
     machine::{Action, TransportEnd},
+    opening::{self, Opening},
     shared::{Shared, State, now},
 };
 
 /// A client's task.
 pub(crate) struct Driver {
     shared: Arc<Shared>,
-    connect: Connect,
+    attempts: Opening,
     codec: Codec,
     callback: Option<Callback>,
     socket: Option<Socket>,
-    opening: Option<Attempt<WebSocket, ConnectError>>,
-    token: Option<Attempt<String, TokenError>>,
+    opening: Option<opening::Attempt>,
+    token: Option<TokenAttempt>,
     clocks: Clocks,
 }
 
@@ -41,14 +41,14 @@ struct Socket {
     held: Option<Sendable>,
 }
 
-type Attempt<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+type TokenAttempt = Pin<Box<dyn Future<Output = Result<String, TokenError>> + Send>>;
 
 /// What a driver waits for.
 enum Happened {
     /// The application has a command, or the socket has room.
     Work,
     Time,
-    Opened(Result<WebSocket, ConnectError>),
+    Opened(Result<WebSocket, TransportEnd>),
     Token(Result<String, TokenError>),
     Received(Result<Option<Message>, longwire::Error>),
 }
@@ -56,13 +56,13 @@ enum Happened {
 impl Driver {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        connect: Connect,
+        attempts: Opening,
         codec: Codec,
         callback: Option<Callback>,
     ) -> Self {
         Self {
             shared,
-            connect,
+            attempts,
             codec,
             callback,
             socket: None,
@@ -95,10 +95,16 @@ impl Driver {
     /// Does all that the machine wants and tells all that it has to tell. Gives the events that went to subscriptions.
     fn turn(&mut self) -> usize {
         let shared = self.shared.clone();
-        let mut state = shared.lock();
-        while let Some(action) = state.machine.poll_action() {
-            self.act(action, state.machine.closed().is_some());
+        let (actions, is_last) = {
+            let machine = &mut shared.lock().machine;
+            let actions: Vec<Action> = iter::from_fn(|| machine.poll_action()).collect();
+            (actions, machine.closed().is_some())
+        };
+        for action in actions {
+            // Without the lock, since this calls what the application gave.
+            self.act(action, is_last);
         }
+        let mut state = shared.lock();
         let told = shared.tell(&mut state);
         if let Some(socket) = &mut self.socket {
             socket.send_all(self.codec, &mut state);
@@ -113,7 +119,7 @@ impl Driver {
                 let callback = self.callback.as_ref().expect("only a callback is asked");
                 self.token = Some(callback());
             }
-            Action::Open => self.opening = Some(Box::pin(self.connect.clone().into_future())),
+            Action::Open => self.opening = Some(self.attempts.attempt(self.codec)),
             // The last one is waited for, in `run`.
             Action::Close(code) if !is_last => {
                 self.opening = None;
@@ -166,7 +172,7 @@ impl Driver {
                         self.socket = Some(Socket { sender, receiver, held: None });
                         machine.handle_open();
                     }
-                    Err(error) => machine.handle_closed(unopened(&error), now),
+                    Err(end) => machine.handle_closed(end, now),
                 }
             }
             Happened::Token(answer) => {
@@ -269,7 +275,7 @@ impl Clocks {
     }
 }
 
-async fn attempt<T, E>(attempt: &mut Option<Attempt<T, E>>) -> Result<T, E> {
+async fn attempt<F: Future + Unpin>(attempt: &mut Option<F>) -> F::Output {
     match attempt {
         Some(attempt) => attempt.await,
         None => pending().await,
@@ -308,16 +314,6 @@ fn framed(codec: Codec, frame: Bytes) -> Message {
         Message::Text(Text::try_from(frame).expect("JSON is UTF-8"))
     } else {
         Message::Binary(frame)
-    }
-}
-
-/// Why no WebSocket was opened.
-fn unopened(error: &ConnectError) -> TransportEnd {
-    match error {
-        ConnectError::Url(_) | ConnectError::Request(_) | ConnectError::ProxyUrl(_) => {
-            TransportEnd::Impossible(error.to_string())
-        }
-        _ => TransportEnd::Lost(error.to_string()),
     }
 }
 

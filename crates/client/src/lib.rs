@@ -41,6 +41,7 @@ mod event;
 mod history;
 mod inbox;
 pub mod machine;
+mod opening;
 mod publish;
 mod shared;
 mod subscription;

@@ -55,7 +55,7 @@ impl Publishing {
         self
     }
 
-    /// Delivers it to those who listen now and keeps it nowhere. It is sent once at most.
+    /// Delivers it to those who listen now and keeps it nowhere. It is sent once at most, and cannot have a key.
     pub fn ephemeral(mut self) -> Self {
         self.ephemeral = true;
         self

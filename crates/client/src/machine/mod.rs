@@ -534,8 +534,9 @@ impl Machine {
         match code.verdict() {
             Verdict::Reconnect => self.lose(cause, retry_after_ms, now),
             Verdict::RefreshToken => {
-                let was_ticket = self.credentials.drop_ticket();
-                if was_ticket || self.credentials.has_callback() {
+                if self.credentials.drop_ticket() {
+                    self.lose(cause, Some(0), now);
+                } else if self.credentials.has_callback() {
                     self.lose_connection();
                     let delay = self.link.end_for_token(&mut self.random, now);
                     self.tell_state(ConnectionState::Waiting { cause, delay });

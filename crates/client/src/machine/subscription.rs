@@ -1,6 +1,6 @@
 //! One subscription: its position, and what an outcome or a push means to it.
 
-use std::{sync::Arc, time::Instant};
+use std::{mem, sync::Arc, time::Instant};
 
 use longwire_channel::{
     ChannelName, Epoch, Gap, Outcome, Policy, Position, Pushed, Record, Refusal, Start, Subscribe,
@@ -23,6 +23,8 @@ pub(super) struct Subscription {
     target: u64,
     /// Whether the last page said that more follows.
     more: bool,
+    /// Records that an outcome passed over, since the policy wants the latest alone: the next one tells them.
+    passed_over: u64,
     state: SubscriptionState,
     /// The number on the wire, from the moment it was sent.
     pub(super) number: Option<u32>,
@@ -80,6 +82,7 @@ impl Subscription {
             position,
             target: 0,
             more: false,
+            passed_over: 0,
             state: SubscriptionState::Subscribing,
             number: None,
             retry_at: None,
@@ -120,21 +123,27 @@ impl Subscription {
     /// The server's answer.
     pub(super) fn handle_outcome(&mut self, subscribed: &Subscribed, told: &mut Told<'_>) {
         let Position { epoch, seq } = subscribed.position;
-        let (base, truncated) = match subscribed.outcome {
-            Outcome::Deltas { after } | Outcome::Snapshot { after } => (after, false),
-            Outcome::Truncated { after } => (after, true),
-            // An outcome of a later protocol is followed by whatever its first push says.
-            _ => (seq, false),
+        let outcome = subscribed.outcome;
+        let base = match outcome {
+            Outcome::Deltas { after }
+            | Outcome::Snapshot { after }
+            | Outcome::Truncated { after } => after,
+            // Of a later protocol: its first push says the rest.
+            _ => seq,
         };
         let last = match self.position {
             None => {
-                if truncated {
+                if matches!(outcome, Outcome::Truncated { .. }) {
                     told.lost(epoch, 0, base);
                 }
                 base
             }
             Some(position) if position.epoch == epoch && position.seq <= seq => {
-                told.lost(epoch, position.seq, base);
+                if matches!(outcome, Outcome::Snapshot { .. }) {
+                    self.passed_over += base.saturating_sub(position.seq);
+                } else {
+                    told.lost(epoch, position.seq, base);
+                }
                 position.seq.max(base)
             }
             Some(_) => {
@@ -224,8 +233,10 @@ impl Subscription {
             self.position = Some(Position { epoch, seq });
             self.tries = 0;
         }
+        let passed_over = if seq > 0 { mem::take(&mut self.passed_over) } else { 0 };
+        let skipped = skipped.saturating_add(passed_over);
         told.stats.received += 1;
-        told.stats.skipped += skipped;
+        told.stats.skipped = told.stats.skipped.saturating_add(skipped);
         told.events.push(Event::Message(Message { record, epoch, skipped }));
     }
 

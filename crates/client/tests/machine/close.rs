@@ -49,7 +49,7 @@ fn pending_publications_are_answered_first_over_a_lost_connection_too() {
     let mut rig = Rig::open();
     rig.publish("a", "1");
     rig.sent();
-    rig.machine.close(Duration::from_secs(60), rig.now);
+    rig.machine.close(Duration::from_mins(1), rig.now);
     rig.reconnect();
     let (id, _) = rig.sent_publications()[0];
     rig.told();

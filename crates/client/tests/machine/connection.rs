@@ -98,7 +98,7 @@ fn an_attempt_without_connected_ends_after_20_s() {
         }
         rig.actions();
         rig.told();
-        rig.rest(ATTEMPT - Duration::from_millis(1));
+        rig.rest(just_before(ATTEMPT));
         rig.pass(Duration::from_millis(1));
         assert_eq!(rig.actions(), [Action::Close(CloseCode(1000))]);
         assert_eq!(rig.states(), [waiting(Cause::NoAnswer(ATTEMPT), Duration::from_millis(500))]);
@@ -249,11 +249,11 @@ fn five_seconds_open_make_the_next_end_the_first() {
 fn silence_beyond_interval_and_timeout_is_death() {
     let patience = PING_INTERVAL + PONG_TIMEOUT;
     let mut rig = Rig::open();
-    rig.rest(patience - Duration::from_millis(1));
+    rig.rest(just_before(patience));
     rig.say(ServerMessage::Ping);
-    rig.rest(patience - Duration::from_millis(1));
+    rig.rest(just_before(patience));
     rig.machine.handle_traffic(rig.now);
-    rig.rest(patience - Duration::from_millis(1));
+    rig.rest(just_before(patience));
     rig.pass(Duration::from_millis(1));
     assert_eq!(rig.actions(), [Action::Close(CloseCode(1000))]);
     assert_eq!(rig.states(), [waiting(Cause::Silence(patience), WINDOW)]);

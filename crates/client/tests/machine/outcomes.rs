@@ -1,7 +1,7 @@
 //! The table of outcomes.
 
 use longwire_client::{
-    Event, Lost, SubscriptionState,
+    Event, Lost, Message, SubscriptionState,
     channel::{Outcome, Position, Start},
 };
 
@@ -55,12 +55,25 @@ fn with_a_position_it_goes_on_behind_it() {
 
 #[test]
 fn a_base_beyond_the_position_tells_what_is_lost() {
-    for outcome in [Outcome::Truncated { after: 6 }, Outcome::Snapshot { after: 6 }] {
+    for outcome in [Outcome::Truncated { after: 6 }, Outcome::Deltas { after: 6 }] {
         let expected = (vec![told_lost(4, 6), RECOVERING], at(6));
         assert_eq!(told(Start::After(at(4)), at(9), outcome), expected);
     }
     let live = (vec![told_lost(4, 9), LIVE], at(9));
     assert_eq!(told(Start::After(at(4)), at(9), Outcome::Live), live);
+}
+
+#[test]
+fn a_snapshot_beyond_the_position_passes_over_what_the_next_record_tells() {
+    let mut rig = Rig::open();
+    rig.subscribe(Start::After(at(4)));
+    let (id, subscribe) = rig.sent_subscribe();
+    rig.say(subscribed(id, subscribe.sub, at(9), Outcome::Snapshot { after: 8 }));
+    rig.push(subscribe.sub, page(8, 9..=9, false));
+    rig.push(subscribe.sub, message(9, 10));
+    let record = Message { record: record(9), epoch: epoch(1), skipped: 4 };
+    assert_eq!(rig.events(), [RECOVERING, Event::Message(record), LIVE, got(10)]);
+    assert_eq!((rig.machine.stats().lost, rig.machine.stats().skipped), (0, 4));
 }
 
 #[test]

@@ -184,6 +184,11 @@ impl Rig {
     }
 }
 
+/// A millisecond less.
+pub(crate) fn just_before(time: Duration) -> Duration {
+    time.saturating_sub(Duration::from_millis(1))
+}
+
 pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(25);
 pub(crate) const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const WINDOW: Duration = Duration::from_millis(700);

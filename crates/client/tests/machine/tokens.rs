@@ -48,7 +48,7 @@ fn sent_refresh(rig: &mut Rig) -> (u64, String) {
 #[test]
 fn an_attempt_waits_for_the_callback() {
     let mut rig = asking();
-    rig.rest(CALLBACK - Duration::from_millis(1));
+    rig.rest(just_before(CALLBACK));
     rig.machine.handle_token(Ok("t1".into()), rig.now);
     rig.open_transport();
     assert_eq!(rig.greet().token.as_deref(), Some("t1"));

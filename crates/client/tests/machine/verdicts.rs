@@ -138,13 +138,23 @@ fn a_ticket_that_is_refused_makes_room_for_a_token_at_once() {
 }
 
 #[test]
-fn a_ticket_that_expired_makes_room_for_a_fixed_token() {
-    let mut rig = with_ticket(TokenSource::Fixed("t2".into()));
+fn a_ticket_that_expired_makes_room_at_once_with_a_callback_or_without() {
+    for (tokens, token) in
+        [(TokenSource::Fixed("t2".into()), Some("t2")), (TokenSource::None, None)]
+    {
+        let mut rig = with_ticket(tokens);
+        rig.say(disconnect(CloseCode::TOKEN_EXPIRED, None));
+        rig.actions();
+        rig.pass(Duration::ZERO);
+        rig.open_transport();
+        let connect = rig.sent_connect();
+        assert_eq!((connect.token.as_deref(), connect.ticket), (token, None));
+    }
+    let mut rig = with_ticket(TokenSource::Callback);
     rig.say(disconnect(CloseCode::TOKEN_EXPIRED, None));
     rig.actions();
-    rig.pass(Duration::from_secs(1));
-    rig.open_transport();
-    assert_eq!(rig.sent_connect().token.as_deref(), Some("t2"));
+    rig.pass(Duration::ZERO);
+    assert_eq!(rig.actions(), [Action::AskToken]);
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl World {
             match notice {
                 Notice::Subscription(id, event) => self.application.see(id, event, &self.server),
                 Notice::Published(id, result) => {
-                    self.application.answered(id, result, &self.server)
+                    self.application.answered(id, result, &self.server);
                 }
                 _ => {}
             }

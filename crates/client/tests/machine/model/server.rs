@@ -138,7 +138,8 @@ impl Server {
         match message {
             ClientMessage::Connect(connect) => {
                 self.session = Some(BTreeMap::new());
-                let answers = connect.subscriptions.iter().map(|it| (it.sub, self.subscribe(it)));
+                let answers =
+                    connect.subscriptions.iter().map(|it| (it.sub, Ok(self.subscribe(it))));
                 let subscriptions = answers.collect();
                 let answer =
                     Connected { ping_interval_ms: 0, subscriptions, ..connected(connect.id) };
@@ -149,10 +150,9 @@ impl Server {
             {
                 vec![refused_for(id, ErrorCode::Unavailable, random.random_range(0..200))]
             }
-            ClientMessage::Subscribe { id, subscribe } => vec![match self.subscribe(&subscribe) {
-                Ok(subscribed) => ServerMessage::Subscribed { id, subscribed },
-                Err(refusal) => ServerMessage::Error { id, refusal },
-            }],
+            ClientMessage::Subscribe { id, subscribe } => {
+                vec![ServerMessage::Subscribed { id, subscribed: self.subscribe(&subscribe) }]
+            }
             ClientMessage::Unsubscribe { id, sub } => {
                 self.readers().remove(&sub);
                 vec![ServerMessage::Unsubscribed { id, sub }]
@@ -178,7 +178,7 @@ impl Server {
         }
     }
 
-    fn subscribe(&mut self, subscribe: &Subscribe) -> Result<Subscribed, Refusal> {
+    fn subscribe(&mut self, subscribe: &Subscribe) -> Subscribed {
         let channel = index(subscribe.channel.as_str());
         let stream = &self.streams[channel];
         let (outcome, position) = (stream.outcome(subscribe.start), stream.position());
@@ -190,7 +190,7 @@ impl Server {
         };
         let reader = Reader { channel, seen, in_pages: seen < position.seq };
         assert!(self.readers().insert(subscribe.sub, reader).is_none(), "a number is used once");
-        Ok(Subscribed { sub: subscribe.sub, position, outcome })
+        Subscribed { sub: subscribe.sub, position, outcome }
     }
 
     fn readers(&mut self) -> &mut BTreeMap<u32, Reader> {
