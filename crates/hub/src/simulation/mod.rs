@@ -4,6 +4,7 @@ mod clock;
 mod node;
 mod reader;
 
+pub use crate::{hub::Contents, random::Random};
 pub use clock::Clock;
 pub use node::{Node, Pipe, sized};
 pub use reader::{Fault, Reader};
