@@ -47,4 +47,4 @@ fn run<S: Store>(make: fn(u64) -> S) {
 }
 
 /// Runs of a usual test: some seconds.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 300;

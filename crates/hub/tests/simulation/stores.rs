@@ -1,11 +1,14 @@
 //! What brokers keep their streams in, and how it fails.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use longwire_hub::{
     Durability,
     broker::{Broker, Durable, Memory, MemoryLimits},
-    simulation::Random,
+    simulation::{Random, Shuffled},
 };
 use longwire_log::{Machine, SimulatedStorage};
 
@@ -53,30 +56,32 @@ impl Store for InMemory {
     fn crash(&mut self, _: &mut Random) {}
 }
 
-/// A disk that is full now and then, and whose fsync fails.
+/// A disk that is full now and then, and whose fsync fails, below a log whose answers come late.
 pub(crate) struct Disk {
     storage: Arc<SimulatedStorage>,
     random: Random,
+    prompt: Arc<AtomicBool>,
 }
 
 impl Disk {
     pub(crate) fn new(seed: u64) -> Self {
         let storage = Arc::new(SimulatedStorage::new());
-        Self { storage, random: Random::new(seed ^ 0x6469_736b) }
+        let prompt = Arc::new(AtomicBool::new(false));
+        Self { storage, random: Random::new(seed ^ 0x6469_736b), prompt }
     }
 }
 
 impl Store for Disk {
-    type Broker = Durable<Machine>;
+    type Broker = Durable<Shuffled>;
 
     const DURABILITY: Durability = Durability::Disk;
 
-    fn open(&mut self) -> Durable<Machine> {
+    fn open(&mut self) -> Durable<Shuffled> {
         let storage = Arc::clone(&self.storage);
         let (machine, damage) =
             Machine::new(storage, || self.random.next()).expect("the disk is in order");
         assert_eq!(damage, []);
-        Durable::new(machine)
+        Durable::new(Shuffled::new(machine, self.random.next(), Arc::clone(&self.prompt)))
     }
 
     fn fault(&mut self, random: &mut Random) {
@@ -89,6 +94,7 @@ impl Store for Disk {
 
     fn mend(&mut self) {
         self.storage.set_full(false);
+        self.prompt.store(true, Ordering::Relaxed);
     }
 
     fn crash(&mut self, random: &mut Random) {
