@@ -1,11 +1,16 @@
 //! Every broker passes the one suite.
 
-use std::{cell::Cell, sync::Arc, time::Instant};
+use std::{
+    cell::Cell,
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
 
 use longwire_hub::{
     Durability, Namespace, Namespaces,
     broker::{Brokers, Durable, Memory, MemoryLimits},
     conformance,
+    simulation::Shuffled,
 };
 use longwire_log::{Log, Machine, SimulatedStorage};
 
@@ -13,13 +18,17 @@ fn memory() -> Memory {
     Memory::new(MemoryLimits::default(), 7)
 }
 
-fn simulated() -> Durable<Machine> {
+fn machine() -> Machine {
     let seed = Cell::new(1u64);
     let random = || seed.replace(seed.get() + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let (machine, damage) =
         Machine::new(Arc::new(SimulatedStorage::new()), random).expect("an empty disk is fine");
     assert_eq!(damage, []);
-    Durable::new(machine)
+    machine
+}
+
+fn simulated() -> Durable<Machine> {
+    Durable::new(machine())
 }
 
 #[test]
@@ -30,6 +39,14 @@ fn the_broker_in_memory_passes_the_suite() {
 #[test]
 fn the_broker_on_disk_passes_the_suite_over_a_simulated_disk() {
     conformance::check(simulated, Instant::now());
+}
+
+#[test]
+fn the_broker_on_disk_passes_the_suite_whenever_the_log_answers() {
+    for seed in 0..300 {
+        let late = || Arc::new(AtomicBool::new(false));
+        conformance::check(|| Durable::new(Shuffled::new(machine(), seed, late())), Instant::now());
+    }
 }
 
 #[test]
