@@ -37,7 +37,7 @@ impl Reader {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let event = event.to_owned();
-                self.text = rest.to_owned();
+                rest.to_owned().clone_into(&mut self.text);
                 return Some(event);
             }
             let frame = timeout(PATIENCE, self.body.frame()).await.expect("in time")?;
