@@ -1,6 +1,6 @@
 //! What a publication carries.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 
@@ -59,13 +59,19 @@ impl Payload {
     }
 }
 
-/// A text is no JSON; the words say where.
+/// The text of a payload, which is UTF-8; whatever is not, against the invariant, is replaced.
+pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, str> {
+    // `from_utf8` checks many bytes at a time, unlike its lossy twin.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// A text is no JSON that a payload may be; the words say why, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidJson(String);
 
 impl fmt::Display for InvalidJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the content is no JSON value: {}", self.0)
+        write!(f, "the content is no JSON that is taken: {}", self.0)
     }
 }
 

@@ -11,23 +11,17 @@ use super::{
     fields::{Fault, Item, MAX_KEYS, Pairs},
     write::Write,
 };
-use crate::{Epoch, Payload};
+use crate::{Epoch, Payload, payload::utf8};
 
-/// The bytes of one item, known to be sound.
+/// The bytes of one item. What is in an array or a map is known to be sound; a frame as a whole is so once `as_list` or
+/// `as_object` has taken it apart.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CborItem<'a>(&'a [u8]);
 
 impl<'a> CborItem<'a> {
     /// The only item of a frame.
-    pub(super) fn new(frame: &'a [u8]) -> Result<Self, Fault> {
-        let mut decoder = Decoder::new(frame);
-        let item = Self::next(&mut decoder)?;
-        if decoder.position() != frame.len() {
-            return Err(Fault::new(
-                "the frame goes on behind its item: send several messages as one array",
-            ));
-        }
-        Ok(item)
+    pub(super) fn new(frame: &'a [u8]) -> Self {
+        Self(frame)
     }
 
     /// The item that begins here.
@@ -35,6 +29,14 @@ impl<'a> CborItem<'a> {
         let begin = decoder.position();
         cbor_value::skip(decoder)?;
         Ok(Self(&decoder.input()[begin..decoder.position()]))
+    }
+
+    /// Fails if something is left.
+    fn end(decoder: &Decoder<'a>) -> Result<(), Fault> {
+        if decoder.position() == decoder.input().len() {
+            return Ok(());
+        }
+        Err(Fault::new("the frame goes on behind its item: send several messages as one array"))
     }
 
     fn read<T>(self, read: impl FnOnce(&mut Decoder<'a>) -> Result<T, Error>) -> Option<T> {
@@ -75,6 +77,7 @@ impl<'a> Item<'a> for CborItem<'a> {
         while left.next(&mut decoder)? {
             items.push(Self::next(&mut decoder)?);
         }
+        Self::end(&decoder)?;
         Ok(Some(items))
     }
 
@@ -93,6 +96,7 @@ impl<'a> Item<'a> for CborItem<'a> {
             }
             pairs.push((cbor_value::key(&mut decoder)?, Self::next(&mut decoder)?));
         }
+        Self::end(&decoder)?;
         Ok(Some(pairs))
     }
 
@@ -176,9 +180,9 @@ impl Write for CborWriter {
         self.key("data");
         match payload {
             Payload::Json(json) => {
-                cbor_value::from_json(&String::from_utf8_lossy(json), &mut self.bytes);
+                cbor_value::from_json(&utf8(json), &mut self.bytes);
             }
-            Payload::Text(text) => self.text_value(&String::from_utf8_lossy(text)),
+            Payload::Text(text) => self.text_value(&utf8(text)),
             Payload::Binary(bytes) => {
                 self.encoder().bytes(bytes).expect("a Vec takes all");
             }

@@ -4,12 +4,12 @@
 //! arrays, and maps whose keys are texts and differ. Byte strings, tags, `undefined`, other simple values, NaN and the
 //! infinities have none.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::borrow::Cow;
 
 use minicbor::{Decoder, Encoder, data::Type, decode::Error};
 
 use super::fields::Fault;
-use crate::json::{self, MAX_DEPTH, Sink};
+use crate::json::{self, Keys, MAX_DEPTH, Sink};
 
 /// How many items are left of an array, or pairs of a map; `None` until a break.
 pub(super) struct Left(pub(super) Option<u64>);
@@ -124,81 +124,95 @@ pub(super) fn bytes<'a>(decoder: &mut Decoder<'a>) -> Result<Cow<'a, [u8]>, Erro
 pub(super) fn key<'a>(decoder: &mut Decoder<'a>) -> Result<Cow<'a, str>, Fault> {
     match decoder.datatype()? {
         Type::String | Type::StringIndef => Ok(text(decoder)?),
-        other => Err(Fault::new(format!("a key is of the type {other}: keys are texts"))),
+        other => Err(Fault::new(format!("a key is of the type {other}: give every key as a text"))),
     }
 }
 
-/// The JSON text of an item that is sound.
+/// The JSON text of an item.
 pub(super) fn to_json(item: &[u8]) -> Result<Vec<u8>, Fault> {
-    let mut json = Vec::with_capacity(item.len() + item.len() / 2);
-    write_json(&mut Decoder::new(item), 0, &mut json)?;
-    Ok(json)
+    let mut json = JsonText { bytes: Vec::with_capacity(2 * item.len()), keys: Keys::default() };
+    json.write_item(&mut Decoder::new(item), 0)?;
+    Ok(json.bytes)
 }
 
-fn write_json(decoder: &mut Decoder<'_>, depth: usize, json: &mut Vec<u8>) -> Result<(), Fault> {
-    match decoder.datatype()? {
-        Type::Array | Type::ArrayIndef => {
-            let mut left = Left(decoder.array()?);
-            json::check_depth(depth).map_err(Fault)?;
-            json.push(b'[');
-            let mut separator = None;
-            while left.next(decoder)? {
-                json.extend(separator.replace(b','));
-                write_json(decoder, depth + 1, json)?;
+/// JSON text so far, and the keys of the objects that are open.
+struct JsonText<'a> {
+    bytes: Vec<u8>,
+    keys: Keys<'a>,
+}
+
+impl<'a> JsonText<'a> {
+    fn write_item(&mut self, decoder: &mut Decoder<'a>, depth: usize) -> Result<(), Fault> {
+        match decoder.datatype()? {
+            Type::Array | Type::ArrayIndef => self.write_array(decoder, depth)?,
+            Type::Map | Type::MapIndef => self.write_map(decoder, depth)?,
+            Type::String | Type::StringIndef => self.write(&*text(decoder)?),
+            Type::Bool => self.write(&decoder.bool()?),
+            Type::Null => {
+                decoder.null()?;
+                self.write(&());
             }
-            json.push(b']');
-        }
-        Type::Map | Type::MapIndef => {
-            let mut left = Left(decoder.map()?);
-            json::check_depth(depth).map_err(Fault)?;
-            json.push(b'{');
-            let mut separator = None;
-            let mut keys = BTreeSet::new();
-            while left.next(decoder)? {
-                json.extend(separator.replace(b','));
-                let key = key(decoder)?;
-                write(json, &*key);
-                if let Some(twice) = keys.replace(key) {
-                    return Err(Fault(json::key_twice(&twice)));
+            Type::F16 | Type::F32 | Type::F64 => {
+                let number = decoder.f64()?;
+                if !number.is_finite() {
+                    return Err(no_equivalent(&format!("the number {number}")));
                 }
-                json.push(b':');
-                write_json(decoder, depth + 1, json)?;
+                self.write(&number);
             }
-            json.push(b'}');
-        }
-        Type::String | Type::StringIndef => write(json, &*text(decoder)?),
-        Type::Bool => write(json, &decoder.bool()?),
-        Type::Null => {
-            decoder.null()?;
-            json.extend_from_slice(b"null");
-        }
-        Type::F16 | Type::F32 | Type::F64 => {
-            let number = decoder.f64()?;
-            if !number.is_finite() {
-                return Err(no_equivalent(&format!("the number {number}")));
+            Type::U8 | Type::U16 | Type::U32 | Type::U64 => self.write(&decoder.u64()?),
+            Type::I8 | Type::I16 | Type::I32 | Type::I64 => self.write(&decoder.i64()?),
+            Type::Int => return Err(no_equivalent("an integer below -2^63")),
+            Type::Bytes | Type::BytesIndef => {
+                return Err(no_equivalent("a byte string within a value"));
             }
-            write(json, &number);
+            Type::Tag => {
+                return Err(no_equivalent(&format!("the tag {}", decoder.tag()?.as_u64())));
+            }
+            other => return Err(no_equivalent(&format!("the type {other}"))),
         }
-        Type::U8 | Type::U16 | Type::U32 | Type::U64 => write(json, &decoder.u64()?),
-        Type::I8 | Type::I16 | Type::I32 | Type::I64 => write(json, &decoder.i64()?),
-        Type::Int => return Err(no_equivalent("an integer below -2^63")),
-        Type::Bytes | Type::BytesIndef => {
-            return Err(no_equivalent("a byte string within a value"));
-        }
-        Type::Tag => return Err(no_equivalent(&format!("the tag {}", decoder.tag()?.as_u64()))),
-        other => return Err(no_equivalent(&format!("the type {other}"))),
+        Ok(())
     }
-    Ok(())
+
+    fn write_array(&mut self, decoder: &mut Decoder<'a>, depth: usize) -> Result<(), Fault> {
+        json::check_depth(depth).map_err(Fault)?;
+        let mut left = Left(decoder.array()?);
+        let mut separator = None;
+        self.bytes.push(b'[');
+        while left.next(decoder)? {
+            self.bytes.extend(separator.replace(b','));
+            self.write_item(decoder, depth + 1)?;
+        }
+        self.bytes.push(b']');
+        Ok(())
+    }
+
+    fn write_map(&mut self, decoder: &mut Decoder<'a>, depth: usize) -> Result<(), Fault> {
+        json::check_depth(depth).map_err(Fault)?;
+        let mut left = Left(decoder.map()?);
+        let begin = self.keys.begin();
+        let mut separator = None;
+        self.bytes.push(b'{');
+        while left.next(decoder)? {
+            self.bytes.extend(separator.replace(b','));
+            let key = key(decoder)?;
+            self.write(&*key);
+            self.keys.push(key);
+            self.bytes.push(b':');
+            self.write_item(decoder, depth + 1)?;
+        }
+        self.bytes.push(b'}');
+        self.keys.end(begin).map_err(Fault)
+    }
+
+    fn write<T: serde::Serialize + ?Sized>(&mut self, value: &T) {
+        serde_json::to_writer(&mut self.bytes, value).expect("a Vec takes all");
+    }
 }
 
 fn no_equivalent(what: &str) -> Fault {
     Fault(format!(
-        "{what} has no equivalent in JSON: send maps with text keys, arrays, texts, finite numbers, booleans and null"
+        "{what} has no equivalent in JSON: send maps with text keys, arrays, texts, finite numbers, booleans and null; as the whole content also a byte string"
     ))
-}
-
-fn write<T: serde::Serialize + ?Sized>(json: &mut Vec<u8>, value: &T) {
-    serde_json::to_writer(json, value).expect("a Vec takes all");
 }
 
 /// Writes the item of a JSON text. One that is no JSON, against the invariant of its payload, is written as null.
@@ -236,9 +250,7 @@ impl Items<'_> {
 const ARRAY: u8 = 4 << 5;
 const MAP: u8 = 5 << 5;
 
-impl Sink for Items<'_> {
-    const UNIQUE_KEYS: bool = false; // a payload was checked as it came
-
+impl<'de> Sink<'de> for Items<'_> {
     fn null(&mut self) {
         self.0.push(NULL);
     }
@@ -276,6 +288,10 @@ impl Sink for Items<'_> {
         self.encoder().str(value).expect("a Vec takes all");
     }
 
+    fn key(&mut self, key: Cow<'de, str>) {
+        Sink::text(self, &key);
+    }
+
     fn begin(&mut self) -> usize {
         self.0.len()
     }
@@ -284,7 +300,9 @@ impl Sink for Items<'_> {
         self.put_head(begin, ARRAY, length);
     }
 
-    fn end_object(&mut self, begin: usize, length: usize) {
+    /// Keys differ: the payload was checked as it came.
+    fn end_object(&mut self, begin: usize, length: usize) -> Result<(), String> {
         self.put_head(begin, MAP, length);
+        Ok(())
     }
 }

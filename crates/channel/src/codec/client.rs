@@ -4,58 +4,59 @@ use std::borrow::Cow;
 
 use super::{
     fields::{Fault, Fields, Item, Value},
-    write::Write,
+    write::{Writable, Write},
 };
 use crate::{
     Capabilities, ClientMessage, Connect, History, Order, Policy, Position, Producer, Publication,
-    Publish, Start, Subscribe, Token,
+    Publish, Start, Subscribe, Token, json::quoted,
 };
 
-pub(super) fn write(w: &mut impl Write, message: &ClientMessage) {
-    w.object(|w| match message {
-        ClientMessage::Connect(connect) => write_connect(w, connect),
-        ClientMessage::Subscribe { id, subscribe } => {
-            command(w, "subscribe", *id);
-            write_subscribe(w, subscribe);
-        }
-        ClientMessage::Unsubscribe { id, sub } => {
-            command(w, "unsubscribe", *id);
-            w.uint("sub", (*sub).into());
-        }
-        ClientMessage::Publish { id, publish } => {
-            command(w, "publish", *id);
-            write_publish(w, publish);
-        }
-        ClientMessage::History { id, history } => {
-            command(w, "history", *id);
-            write_history(w, history);
-        }
-        ClientMessage::Refresh { id, token } => {
-            command(w, "refresh", *id);
-            w.text("token", token);
-        }
-        ClientMessage::Pong => w.text("type", "pong"),
-    });
+impl Writable for ClientMessage {
+    fn write(&self, w: &mut impl Write) {
+        w.object(|w| match self {
+            ClientMessage::Connect(connect) => write_connect(w, connect),
+            ClientMessage::Subscribe { id, subscribe } => {
+                command(w, "subscribe", *id);
+                write_subscribe(w, subscribe);
+            }
+            ClientMessage::Unsubscribe { id, sub } => {
+                command(w, "unsubscribe", *id);
+                w.uint("sub", (*sub).into());
+            }
+            ClientMessage::Publish { id, publish } => {
+                command(w, "publish", *id);
+                write_publish(w, publish);
+            }
+            ClientMessage::History { id, history } => {
+                command(w, "history", *id);
+                write_history(w, history);
+            }
+            ClientMessage::Refresh { id, token } => {
+                command(w, "refresh", *id);
+                w.text("token", token);
+            }
+            ClientMessage::Pong => w.text("type", "pong"),
+        });
+    }
 }
 
 /// Reads a message; whoever reads it without success looks for its id.
 pub(super) fn read<'a, I: Item<'a>>(fields: &Fields<'a, I>) -> Result<ClientMessage, Fault> {
     fields.check_keys()?;
     let kind: Cow<'_, str> = fields.required("type")?;
-    if kind == "pong" {
-        return Ok(ClientMessage::Pong);
-    }
-    let id = fields.required("id")?;
+    let id = || fields.required("id");
     Ok(match &*kind {
-        "connect" => ClientMessage::Connect(Box::new(read_connect(id, fields)?)),
-        "subscribe" => ClientMessage::Subscribe { id, subscribe: read_subscribe(fields)? },
-        "unsubscribe" => ClientMessage::Unsubscribe { id, sub: fields.required("sub")? },
-        "publish" => ClientMessage::Publish { id, publish: Box::new(read_publish(fields)?) },
-        "history" => ClientMessage::History { id, history: read_history(fields)? },
-        "refresh" => ClientMessage::Refresh { id, token: fields.required("token")? },
+        "connect" => ClientMessage::Connect(Box::new(read_connect(id()?, fields)?)),
+        "subscribe" => ClientMessage::Subscribe { id: id()?, subscribe: read_subscribe(fields)? },
+        "unsubscribe" => ClientMessage::Unsubscribe { id: id()?, sub: fields.required("sub")? },
+        "publish" => ClientMessage::Publish { id: id()?, publish: Box::new(read_publish(fields)?) },
+        "history" => ClientMessage::History { id: id()?, history: read_history(fields)? },
+        "refresh" => ClientMessage::Refresh { id: id()?, token: fields.required("token")? },
+        "pong" => ClientMessage::Pong,
         other => {
             return Err(Fault::new(format!(
-                "there is no `type` {other:?}: connect, subscribe, unsubscribe, publish, history, refresh and pong are known"
+                "there is no `type` {}: connect, subscribe, unsubscribe, publish, history, refresh and pong are known",
+                quoted(other)
             )));
         }
     })
@@ -190,7 +191,8 @@ impl<'a, I: Item<'a>> Value<'a, I> for Policy {
             "disconnect" => Self::Disconnect,
             other => {
                 return Err(Fault::new(format!(
-                    "there is no `type` {other:?}: all, latest, rollup, drop and disconnect are known"
+                    "there is no `type` {}: all, latest, rollup, drop and disconnect are known",
+                    quoted(other)
                 )));
             }
         })

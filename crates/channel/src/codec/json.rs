@@ -10,7 +10,7 @@ use super::{
     fields::{BASE64, Fault, Item, MAX_KEYS, Pairs},
     write::Write,
 };
-use crate::{Epoch, Payload, json};
+use crate::{Epoch, Payload, json, payload::utf8};
 
 /// The text of a value, without space around it. What is in an array or an object is known to be a JSON value; a frame
 /// as a whole is so once `as_list` or `as_object` has taken it apart.
@@ -115,6 +115,14 @@ impl JsonWriter {
             self.0.push(b',');
         }
     }
+
+    fn base64_value(&mut self, bytes: &[u8]) {
+        self.0.push(b'"');
+        let begin = self.0.len();
+        self.0.resize(begin + bytes.len().div_ceil(3) * 4, 0);
+        BASE64.encode_slice(bytes, &mut self.0[begin..]).expect("three bytes are four letters");
+        self.0.push(b'"');
+    }
 }
 
 impl Write for JsonWriter {
@@ -162,11 +170,11 @@ impl Write for JsonWriter {
             }
             Payload::Text(text) => {
                 self.key("data");
-                self.text_value(&String::from_utf8_lossy(text));
+                self.text_value(&utf8(text));
             }
             Payload::Binary(bytes) => {
                 self.key("base64");
-                self.text_value(&BASE64.encode(bytes));
+                self.base64_value(bytes);
             }
         }
     }

@@ -4,61 +4,77 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::{
     fields::{Fault, Fields, Item, Value},
-    write::Write,
+    write::{Writable, Write},
 };
 use crate::{
     Capabilities, CloseCode, Connected, Disconnect, ErrorCode, Gap, HistoryPage, Limits, Outcome,
     Published, Push, Pushed, Record, Refusal, ServerMessage, Subscribed, Token, Unsubscribed,
-    Verdict,
+    Verdict, json::quoted,
 };
 
-pub(super) fn write(w: &mut impl Write, message: &ServerMessage) {
-    w.object(|w| match message {
-        ServerMessage::Connected(connected) => write_connected(w, connected),
-        ServerMessage::Subscribed { id, subscribed } => {
-            answer(w, "subscribed", *id);
-            write_subscribed(w, subscribed);
-        }
-        ServerMessage::Unsubscribed { id, sub } => {
-            answer(w, "unsubscribed", *id);
-            w.uint("sub", (*sub).into());
-        }
-        ServerMessage::Published { id, published } => {
-            answer(w, "published", *id);
-            if let Some(position) = published.position {
-                w.position(position);
+impl Writable for ServerMessage {
+    fn write(&self, w: &mut impl Write) {
+        w.object(|w| match self {
+            ServerMessage::Connected(connected) => write_connected(w, connected),
+            ServerMessage::Subscribed { id, subscribed } => {
+                answer(w, "subscribed", *id);
+                write_subscribed(w, subscribed);
             }
-            if published.duplicate {
-                w.bool("duplicate", true);
+            ServerMessage::Unsubscribed { id, sub } => {
+                answer(w, "unsubscribed", *id);
+                w.uint("sub", (*sub).into());
             }
-        }
-        ServerMessage::History { id, page } => {
-            answer(w, "history", *id);
-            w.epoch(page.epoch);
-            w.uint("first", page.first);
-            w.uint("last", page.last);
-            write_records(w, &page.records);
-            w.bool("more", page.more);
-        }
-        ServerMessage::Refreshed { id, expires_in_ms, ticket } => {
-            answer(w, "refreshed", *id);
-            w.optional_uint("expires_in_ms", *expires_in_ms);
-            w.optional_text("ticket", ticket.as_deref());
-        }
-        ServerMessage::Error { id, refusal } => {
-            answer(w, "error", *id);
-            write_refusal(w, refusal);
-        }
-        ServerMessage::Push(push) => write_push(w, push),
-        ServerMessage::Ping => w.text("type", "ping"),
-        ServerMessage::Disconnect(disconnect) => {
-            w.text("type", "disconnect");
-            w.uint("code", disconnect.code.0.into());
-            w.text("reason", &disconnect.reason);
-            w.bool("reconnect", disconnect.code.verdict() != Verdict::Stop);
-            w.optional_uint("retry_after_ms", disconnect.retry_after_ms);
-        }
-    });
+            ServerMessage::Published { id, published } => {
+                answer(w, "published", *id);
+                if let Some(position) = published.position {
+                    w.position(position);
+                }
+                if published.duplicate {
+                    w.bool("duplicate", true);
+                }
+            }
+            ServerMessage::History { id, page } => {
+                answer(w, "history", *id);
+                w.epoch(page.epoch);
+                w.uint("first", page.first);
+                w.uint("last", page.last);
+                write_records(w, &page.records);
+                w.bool("more", page.more);
+            }
+            ServerMessage::Refreshed { id, expires_in_ms, ticket } => {
+                answer(w, "refreshed", *id);
+                w.optional_uint("expires_in_ms", *expires_in_ms);
+                w.optional_text("ticket", ticket.as_deref());
+            }
+            ServerMessage::Error { id, refusal } => {
+                answer(w, "error", *id);
+                write_refusal(w, refusal);
+            }
+            ServerMessage::Push(push) => write_push(w, push),
+            ServerMessage::Ping => w.text("type", "ping"),
+            ServerMessage::Disconnect(disconnect) => {
+                w.text("type", "disconnect");
+                w.uint("code", disconnect.code.0.into());
+                w.text("reason", &disconnect.reason);
+                w.bool("reconnect", disconnect.code.verdict() != Verdict::Stop);
+                w.optional_uint("retry_after_ms", disconnect.retry_after_ms);
+            }
+        });
+    }
+}
+
+/// The parts of `Pushed::Message`.
+pub(super) struct Live<'r> {
+    pub(super) sub: u32,
+    pub(super) prev: u64,
+    pub(super) skipped: u64,
+    pub(super) record: &'r Record,
+}
+
+impl Writable for Live<'_> {
+    fn write(&self, w: &mut impl Write) {
+        w.object(|w| write_message(w, self.sub, self.prev, self.skipped, self.record));
+    }
 }
 
 /// Reads a message; `None` is of a type that is not known.
@@ -110,24 +126,6 @@ pub(super) fn read<'a, I: Item<'a>>(
             None => return Ok(None),
         },
     }))
-}
-
-/// Writes the fields of a live record: see `Pushed::Message`.
-pub(super) fn write_message(
-    w: &mut impl Write,
-    sub: u32,
-    prev: u64,
-    skipped: u64,
-    record: &Record,
-) {
-    push(w, "message", sub);
-    if record.seq != 0 {
-        w.uint("prev", prev);
-    }
-    if skipped != 0 {
-        w.uint("skipped", skipped);
-    }
-    write_record(w, record);
 }
 
 fn answer(w: &mut impl Write, kind: &str, id: u64) {
@@ -229,7 +227,8 @@ fn read_subscribed<'a, I: Item<'a>>(fields: &Fields<'a, I>) -> Result<Subscribed
         "truncated" => Outcome::Truncated { after: after()? },
         other => {
             return Err(Fault::new(format!(
-                "there is no `outcome` {other:?}: live, deltas, snapshot and truncated are known"
+                "there is no `outcome` {}: live, deltas, snapshot and truncated are known",
+                quoted(other)
             )));
         }
     };
@@ -301,6 +300,17 @@ fn write_push(w: &mut impl Write, Push { sub, pushed }: &Push) {
     }
 }
 
+fn write_message(w: &mut impl Write, sub: u32, prev: u64, skipped: u64, record: &Record) {
+    push(w, "message", sub);
+    if record.seq != 0 {
+        w.uint("prev", prev);
+    }
+    if skipped != 0 {
+        w.uint("skipped", skipped);
+    }
+    write_record(w, record);
+}
+
 fn read_pushed<'a, I: Item<'a>>(
     kind: &str,
     fields: &Fields<'a, I>,
@@ -360,4 +370,24 @@ fn read_record<'a, I: Item<'a>>(fields: &Fields<'a, I>) -> Result<Record, Fault>
         event: fields.optional("event")?,
         publisher: fields.optional("publisher")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Codec;
+
+    #[test]
+    fn a_code_that_is_not_known_stands_for_one_that_is_as_lasting() {
+        for (temporary, code) in [(true, ErrorCode::Unavailable), (false, ErrorCode::BadRequest)] {
+            let frame = format!(
+                r#"{{"type":"error","id":4,"code":"later","message":"words","temporary":{temporary}}}"#
+            );
+            let refusal = Refusal::new(code, "later: words");
+            assert_eq!(
+                Codec::Json.decode_server(frame.as_bytes()),
+                Ok(vec![ServerMessage::Error { id: 4, refusal }])
+            );
+        }
+    }
 }

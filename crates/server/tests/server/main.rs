@@ -1,0 +1,15 @@
+//! The server over real sockets.
+
+mod access;
+mod channels;
+mod connections;
+mod development;
+mod events;
+mod limits;
+mod misuse;
+mod protocol;
+mod shutdown;
+mod slow;
+mod socket;
+mod start;
+mod support;
