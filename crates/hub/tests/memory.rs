@@ -21,11 +21,11 @@ use longwire_hub::{
 struct Counting;
 
 thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
+    static HELD: Cell<i64> = const { Cell::new(0) };
 }
 
 fn count(taken: usize, freed: usize) {
-    HELD.set(HELD.get() + taken.cast_signed() - freed.cast_signed());
+    HELD.set(HELD.get() + (taken.cast_signed() - freed.cast_signed()) as i64);
 }
 
 // SAFETY: each method does what `System` does, and counts in a cell that needs no allocation.
@@ -139,7 +139,8 @@ fn an_idle_session_with_a_subscription_holds_little() {
     for slot in 1..=SESSIONS {
         process.connect(slot, "a");
     }
-    let each = (HELD.get() - before) / SESSIONS as isize;
+    let each = (HELD.get() - before) / i64::from(SESSIONS);
+    println!("{each} bytes a session with its subscription");
     assert!(each < 450, "{each} bytes a session");
     assert_eq!(process.hub.stats().subscriptions.live, u64::from(SESSIONS) + 1);
     process.publish("a");
@@ -154,7 +155,8 @@ fn a_channel_of_its_own_for_each_session_holds_little_more() {
     for slot in 1..=SESSIONS {
         process.connect(slot, &format!("user:{slot}"));
     }
-    let each = (HELD.get() - before) / SESSIONS as isize;
+    let each = (HELD.get() - before) / i64::from(SESSIONS);
+    println!("{each} bytes a session with its channel");
     assert!(each < 1_500, "{each} bytes a session with its channel, in the hub and the broker");
 }
 
@@ -170,7 +172,7 @@ fn what_sessions_held_is_given_back() {
         for slot in 0..2_000 {
             process.input(Input::Gone { session: SessionId::new(slot, 1) });
         }
-        process.now.instant += Duration::from_secs(2 * 60 * 60);
+        process.now.instant += Duration::from_hours(2);
         process.now.unix_ms += 2 * 60 * 60 * 1_000;
         assert_eq!(process.broker.poll(process.now), None);
         assert_eq!((process.broker.streams(), process.broker.bytes()), (0, 0));
@@ -241,6 +243,8 @@ fn streams_in_use_are_kept_and_there_is_no_room_for_others() {
 #[test]
 fn records_and_keys_together_stay_below_the_limit() {
     const LIMIT: u64 = 2 << 20;
+    // What is counted is what was asked for; tables have some room beyond it.
+    const HELD_AT_MOST: i64 = 3 << 20;
     let (mut memory, now) = limited(100_000, LIMIT);
     let before = HELD.get();
     for number in 0..20_000u32 {
@@ -252,5 +256,5 @@ fn records_and_keys_together_stay_below_the_limit() {
         assert!(memory.bytes() <= LIMIT);
     }
     let held = HELD.get() - before;
-    assert!(held < LIMIT as isize * 3 / 2, "{held} bytes are held, {} counted", memory.bytes());
+    assert!(held < HELD_AT_MOST, "{held} bytes are held, {} counted", memory.bytes());
 }

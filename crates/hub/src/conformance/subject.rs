@@ -332,7 +332,7 @@ pub(super) fn numbered(id: &str, epoch: u64, seq: u64) -> Publication {
 
 /// What cases keep that are not about it.
 pub(super) const KEEP: Retention =
-    Retention { count: 1_000, bytes: 1 << 20, age: Duration::from_secs(3_600) };
+    Retention { count: 1_000, bytes: 1 << 20, age: Duration::from_hours(1) };
 
 /// How long cases let keys be remembered.
 pub(super) const WINDOW_MS: u64 = 60_000;
