@@ -55,7 +55,8 @@ use crate::{
 /// has room for them.** Then wait for the transport, the token callback, the application, or the instant that
 /// [`poll_timeout`](Self::poll_timeout) names.
 ///
-/// Of a transport that an [`Action::Close`] has ended, nothing more may be handed in.
+/// Of a transport that an [`Action::Close`] has ended, nothing more may be handed in: where commands come from elsewhere,
+/// poll actions before handing anything in.
 pub struct Machine {
     link: Link,
     credentials: Credentials,
