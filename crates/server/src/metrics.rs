@@ -218,6 +218,7 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "a measurement needs no more than 52 bits")]
     fn histogram(
         &mut self,
         name: &str,

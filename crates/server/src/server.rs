@@ -20,7 +20,8 @@ use crate::{
     http,
     listener::{Front, Listener},
     node::{Node, NodeHandle, Parts, unix_ms},
-    settings, storage,
+    settings,
+    storage::Storage,
 };
 
 /// The server.
@@ -94,10 +95,12 @@ impl Server {
         authoriser: Option<Arc<dyn Authoriser>>,
     ) -> Result<(NodeHandle, JoinHandle<()>), StartError> {
         let wake = Arc::new(Notify::new());
-        let (config, waker) = (app.config.clone(), wake.clone());
+        let hub = settings::hub(&app.config);
+        let (config, waker, namespaces) =
+            (app.config.clone(), wake.clone(), hub.namespaces.clone());
         let is_development = app.development.is_some();
         let opened = spawn_blocking(move || {
-            let storage = storage::open(&config, waker)?;
+            let storage = Storage::open(&config, &namespaces, waker)?;
             let authoriser = match authoriser {
                 Some(authoriser) => authoriser,
                 None if is_development => Arc::new(Everybody),
@@ -110,12 +113,11 @@ impl Server {
             error: io::Error::other(error),
         })??;
         let (node, handle) = Node::new(Parts {
-            config: settings::hub(&app.config),
-            broker: storage.broker,
+            config: hub,
+            storage,
             authoriser: authoriser.clone(),
             wake,
             queue_bytes: app.config.limits.queue_bytes.bytes(),
-            log_stats: storage.stats,
         });
         let node_task = tokio::spawn(node.run());
         app.begin(handle.clone(), authoriser);

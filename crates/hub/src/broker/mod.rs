@@ -1,5 +1,7 @@
 //! The broker: where streams live, and whose order is the order.
 
+mod brokers;
+mod durable;
 mod memory;
 
 use std::{fmt, sync::Arc};
@@ -8,7 +10,11 @@ use longwire_channel::{
     ChannelName, Epoch, ErrorCode, Gap, Order, Position, Publication, Published, Record, Refusal,
 };
 
-pub use self::memory::{Memory, MemoryLimits};
+pub use self::{
+    brokers::Brokers,
+    durable::Durable,
+    memory::{Memory, MemoryLimits},
+};
 use crate::{Now, Retention};
 
 /// Where streams live. A machine without I/O, too: requests go in, events come out, in an order that holds.
@@ -237,6 +243,8 @@ pub enum Error {
     Failed(String),
     /// What is asked for lies in a damaged place.
     Corrupt(String),
+    /// The request itself is wrong: what, and the cure.
+    Invalid(String),
     /// Anything else, in words.
     Unavailable(String),
 }
@@ -252,6 +260,7 @@ impl Error {
             Self::NoRoom => (ErrorCode::Unavailable, Some(RETRY_FULL_MS)),
             Self::Failed(_) => (ErrorCode::StorageFailed, None),
             Self::Corrupt(_) => (ErrorCode::Internal, None),
+            Self::Invalid(_) => (ErrorCode::BadRequest, None),
             Self::Unavailable(_) => (ErrorCode::Unavailable, Some(RETRY_MS)),
         };
         Refusal { retry_after_ms: retry, ..Refusal::new(code, self.to_string()) }
@@ -285,6 +294,7 @@ impl fmt::Display for Error {
             Self::Corrupt(place) => {
                 write!(f, "the log is damaged at {place}: what is intact can be read around it")
             }
+            Self::Invalid(cause) => f.write_str(cause),
             Self::Unavailable(cause) => write!(f, "the stream cannot be reached now, try again: {cause}"),
         }
     }

@@ -190,13 +190,13 @@ impl Slots {
     }
 
     fn release(&mut self, session: SessionId) {
-        let slot = session.slot();
+        let Ok(slot) = u32::try_from(session.slot()) else { return };
         // Twice released counts once.
-        if let Some(generation) = self.generations.get_mut(slot)
-            && SessionId::new(slot as u32, *generation) == session
+        if let Some(generation) = self.generations.get_mut(slot as usize)
+            && SessionId::new(slot, *generation) == session
         {
             *generation = generation.wrapping_add(1);
-            self.free.push(slot as u32);
+            self.free.push(slot);
         }
     }
 }
