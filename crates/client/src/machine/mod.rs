@@ -476,7 +476,7 @@ impl Machine {
             }
             ServerMessage::History { id, page } => self.requests.handle_answer(id, page),
             ServerMessage::Refreshed { id, expires_in_ms, ticket } if self.is_refresh(id) => {
-                self.credentials.handle_accepted(ticket, expires_in_ms, now);
+                self.credentials.handle_refreshed(ticket, expires_in_ms, now);
             }
             ServerMessage::Error { id, refusal } => self.handle_refusal(id, refusal, now),
             ServerMessage::Push(Push { sub, pushed }) => {
@@ -546,8 +546,10 @@ impl Machine {
                 }
             }
             Verdict::Stop => {
-                let of_credentials = [CloseCode::UNAUTHENTICATED, CloseCode::FORBIDDEN];
-                if of_credentials.contains(&code) && self.credentials.drop_ticket() {
+                let of_credentials =
+                    [CloseCode::UNAUTHENTICATED, CloseCode::FORBIDDEN].contains(&code);
+                let is_refused = of_credentials && !self.link.is_open();
+                if is_refused && self.credentials.drop_ticket() {
                     self.lose(cause, Some(0), now);
                 } else {
                     self.finish_without(cause);
