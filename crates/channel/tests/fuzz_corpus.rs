@@ -63,10 +63,14 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 fn check(name: &str, target: fn(&[u8])) {
     let corpus = corpus(name);
     assert!(corpus.len() > 20, "{name} has no corpus");
-    corpus.iter().for_each(|input| target(input));
+    for input in &corpus {
+        target(input);
+    }
     proptest!(ProptestConfig::with_cases(2_000), |(start: Index, changes in changes())| {
         let mut input = corpus[start.index(corpus.len())].clone();
-        changes.iter().for_each(|change| change.apply(&mut input, &corpus));
+        for change in changes {
+            change.apply(&mut input, &corpus);
+        }
         target(&input);
     });
 }

@@ -6,6 +6,8 @@
 
 pub mod broker;
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod effect;
 mod hub;
 mod identity;
@@ -13,7 +15,7 @@ mod input;
 mod namespace;
 mod operation;
 mod random;
-#[cfg(any(test, feature = "simulation"))]
+#[cfg(feature = "simulation")]
 pub mod simulation;
 mod stats;
 

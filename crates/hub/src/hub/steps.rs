@@ -63,13 +63,8 @@ impl Hub {
         let channel = &self.channels[sub.channel];
         let congested = self.sessions.get(sub.session).is_some_and(|it| it.is_congested());
         let held = match &channel.latest {
-            Some(record) if sub.turn != channel.turn => {
-                if record.seq == 0 {
-                    Held::Ephemeral
-                } else {
-                    Held::Last
-                }
-            }
+            Some(record) if record.seq > sub.seen => Held::Last,
+            Some(record) if record.seq == 0 && sub.turn != channel.turn => Held::Ephemeral,
             _ => Held::Nothing,
         };
         Facts { congested, caught_up: sub.seen == channel.tail, held }
