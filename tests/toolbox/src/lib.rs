@@ -17,4 +17,5 @@ pub mod node;
 pub mod peer;
 pub mod proxies;
 pub mod python;
+pub mod sdk_typescript;
 pub mod valgrind;
