@@ -182,7 +182,12 @@ fn tell(
         }
         Err(error) => error,
     };
-    let mut words = format!("{error}{}", cure(client));
+    let mut words = match &error {
+        PublishError::Closed(cause)
+        | PublishError::NotSent(Unanswered::Closed(cause))
+        | PublishError::Unknown(Unanswered::Closed(cause)) => format!("{error}{}", cure(cause)),
+        error => error.to_string(),
+    };
     let unsent = matches!(
         error,
         PublishError::NotSent(Unanswered::TimedOut(_))
