@@ -181,7 +181,7 @@ impl Hub {
     fn tell_time(&mut self, now: Now) {
         let elapsed = millis(now.instant.saturating_duration_since(self.start));
         self.now = self.now.max(elapsed);
-        self.unix_ms = self.unix_ms.max(now.unix_ms);
+        self.unix_ms = now.unix_ms;
     }
 
     /// Takes an event of the broker.
