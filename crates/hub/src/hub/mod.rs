@@ -169,6 +169,7 @@ impl Hub {
             sessions: self.sessions.len(),
             subscriptions: self.subscriptions.len(),
             channels: self.channels.len(),
+            records: self.channels.held(),
             timers: self.timers.len(),
             pending: self.pending.len(),
             requests: self.requests,
@@ -260,6 +261,8 @@ pub struct Contents {
     pub subscriptions: usize,
     /// Channels with subscriptions.
     pub channels: usize,
+    /// Records that channels keep.
+    pub records: usize,
     /// Deadlines.
     pub timers: usize,
     /// Requests to the broker that are not completed.
