@@ -48,7 +48,7 @@ pub enum ClientMessage {
 }
 
 /// The content of `connect`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Connect {
     /// Of the command.
     pub id: u64,
@@ -64,6 +64,21 @@ pub struct Connect {
     pub client: Option<String>,
     /// Subscriptions to begin with, each as in `subscribe`.
     pub subscriptions: Vec<Subscribe>,
+}
+
+impl Default for Connect {
+    /// Version 1, and nothing else.
+    fn default() -> Self {
+        Self {
+            id: 0,
+            version: 1,
+            capabilities: Capabilities::default(),
+            token: None,
+            ticket: None,
+            client: None,
+            subscriptions: Vec::new(),
+        }
+    }
 }
 
 /// A bit mask of what a side can do. Unknown bits are kept out of the answer.

@@ -1,8 +1,10 @@
 //! What a publication carries.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
+
+use crate::json;
 
 /// The content of a publication.
 ///
@@ -21,13 +23,17 @@ pub enum Payload {
 
 impl Payload {
     /// A payload from the text of a JSON value.
+    ///
+    /// Its numbers are within the range of floats of 64 bits, its texts are Unicode, and no object has a key twice: so
+    /// every reader understands the same.
     pub fn from_json(text: &str) -> Result<Self, InvalidJson> {
-        let value: serde_json::Value =
-            serde_json::from_str(text).map_err(|error| InvalidJson(error.to_string()))?;
-        Ok(match value {
-            serde_json::Value::String(text) => Self::text(text),
-            _ => Self::Json(Bytes::copy_from_slice(text.trim().as_bytes())),
-        })
+        let text = text.trim_matches([' ', '\t', '\r', '\n']);
+        let invalid = |error: serde_json::Error| InvalidJson(error.to_string());
+        if text.starts_with('"') {
+            return serde_json::from_str::<String>(text).map(Self::text).map_err(invalid);
+        }
+        json::check(text).map_err(invalid)?;
+        Ok(Self::Json(Bytes::copy_from_slice(text.as_bytes())))
     }
 
     /// A payload that is text.
@@ -53,13 +59,19 @@ impl Payload {
     }
 }
 
-/// A text is no JSON; the words say where.
+/// The text of a payload, which is UTF-8; whatever is not, against the invariant, is replaced.
+pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, str> {
+    // `from_utf8` checks many bytes at a time, unlike its lossy twin.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// A text is no JSON that a payload may be; the words say why, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidJson(String);
 
 impl fmt::Display for InvalidJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the content is no JSON value: {}", self.0)
+        write!(f, "the content is no JSON that is taken: {}", self.0)
     }
 }
 

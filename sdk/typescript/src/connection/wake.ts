@@ -1,0 +1,54 @@
+// Finds out that the page or the machine slept, or that the network came back.
+
+import type { Clock, Timer } from "../clock.js";
+
+/** What a page has to listen to; a part of `window` and `document`. */
+export interface Page {
+  readonly window?: EventTarget | undefined;
+  readonly document?: (EventTarget & { readonly visibilityState?: string }) | undefined;
+}
+
+/** The page that this code runs in, if it is one. */
+export function currentPage(): Page {
+  const { window, document } = globalThis as { window?: EventTarget; document?: Page["document"] };
+  return { window, document };
+}
+
+/** Calls `wake` when something may have been missed. Returns the function that ends this. */
+export function watchWake(clock: Clock, page: Page, wake: () => void): () => void {
+  const stops = [watchClock(clock, wake)];
+  const listen = (target: EventTarget | undefined, event: string, listener: () => void): void => {
+    target?.addEventListener(event, listener);
+    stops.push(() => target?.removeEventListener(event, listener));
+  };
+  listen(page.window, "online", wake);
+  // A page that comes out of the back-forward cache.
+  listen(page.window, "pageshow", wake);
+  // A page that was frozen (Page Lifecycle).
+  listen(page.document, "resume", wake);
+  listen(page.document, "visibilitychange", () => {
+    if (page.document?.visibilityState !== "hidden") wake();
+  });
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+/** Notices a machine that slept, of which no event tells: the wall clock is much later than a timer should be. */
+function watchClock(clock: Clock, wake: () => void): () => void {
+  let last = clock.now();
+  let timer: Timer;
+  const look = (): void => {
+    const now = clock.now();
+    const late = now - last - LOOK_EACH_MS;
+    last = now;
+    timer = clock.setTimeout(look, LOOK_EACH_MS);
+    if (late > LATE_MS) wake();
+  };
+  timer = clock.setTimeout(look, LOOK_EACH_MS);
+  return () => clock.clearTimeout(timer);
+}
+
+const LOOK_EACH_MS = 5_000;
+/** Beyond what a busy page makes a timer late by. */
+const LATE_MS = 5_000;
