@@ -127,7 +127,9 @@ fn the_lines_to_copy_work_as_they_are() -> Result<()> {
     let program = binaries::longwire()?;
     let at_program = |line: &str| line.replacen("longwire", &program.to_string_lossy(), 1);
     assert!(run(&mut shell(&at_program(line(4))))?.trim().ends_with(":4"));
-    for (listening, expected) in [(line(1).to_owned(), "data: hello"), (at_program(line(5)), "hello")] {
+    for (listening, expected) in
+        [(line(1).to_owned(), "data: hello"), (at_program(line(5)), "hello")]
+    {
         let process = Process::start(shell(&format!("exec {listening}")))?;
         process.wait_for_line(LIMIT, |line| (line == expected).then_some(()))?;
     }

@@ -6,7 +6,7 @@ use longwire_hub::{
     Durability, Namespaces, Now,
     broker::{Broker, Brokers, Durable, Event, Memory, MemoryLimits, Request},
 };
-use longwire_log::Log;
+use longwire_log::{Figures, Log};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
@@ -49,10 +49,10 @@ impl Storage {
     }
 
     /// The log's figures, where there is one.
-    pub(crate) fn log_stats(&self) -> Option<longwire_log::Stats> {
+    pub(crate) fn figures(&self) -> Option<Figures> {
         match self {
             Self::Memory(_) => None,
-            Self::Both(brokers) => Some(brokers.disk().log().stats()),
+            Self::Both(brokers) => Some(brokers.disk().log().figures()),
         }
     }
 }
