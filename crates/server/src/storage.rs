@@ -13,12 +13,14 @@ use tracing::{info, warn};
 use crate::{config::Config, error::StartError};
 
 /// The brokers of a server.
-#[derive(Debug)]
 pub(crate) enum Storage {
     /// No namespace is on disk.
     Memory(Box<Memory>),
     /// Some are.
     Both(Box<Brokers<Memory, Durable<Log>>>),
+    /// One that fails at will.
+    #[cfg(test)]
+    Other(Box<dyn Broker + Send>),
 }
 
 impl Storage {
@@ -53,6 +55,8 @@ impl Storage {
         match self {
             Self::Memory(_) => None,
             Self::Both(brokers) => Some(brokers.disk().log().figures()),
+            #[cfg(test)]
+            Self::Other(_) => None,
         }
     }
 }
@@ -62,6 +66,8 @@ impl Broker for Storage {
         match self {
             Self::Memory(memory) => memory.submit(token, request, now),
             Self::Both(brokers) => brokers.submit(token, request, now),
+            #[cfg(test)]
+            Self::Other(broker) => broker.submit(token, request, now),
         }
     }
 
@@ -69,6 +75,8 @@ impl Broker for Storage {
         match self {
             Self::Memory(memory) => memory.poll(now),
             Self::Both(brokers) => brokers.poll(now),
+            #[cfg(test)]
+            Self::Other(broker) => broker.poll(now),
         }
     }
 
@@ -76,6 +84,8 @@ impl Broker for Storage {
         match self {
             Self::Memory(memory) => memory.poll_timeout(),
             Self::Both(brokers) => brokers.poll_timeout(),
+            #[cfg(test)]
+            Self::Other(broker) => broker.poll_timeout(),
         }
     }
 }
