@@ -77,7 +77,7 @@ pub(super) struct Busy {
     pub(super) readers: VecDeque<u32>,
     /// Sizes of all commands above.
     pub(super) bytes: usize,
-    /// How often it published in namespaces that limit that.
+    /// How often it published in each namespace that limits that.
     pub(super) rates: Vec<(Arc<Namespace>, Bucket)>,
 }
 
