@@ -41,15 +41,37 @@ fn a_text_is_published_and_its_position_printed() {
 #[test]
 fn lines_keep_their_order_and_each_has_its_position() {
     let served = serve(&[]);
-    let lines: Vec<_> = (1..=2000).map(|number| format!("line {number}")).collect();
+    let lines: Vec<_> = (1..=500).map(|number| format!("line {number}")).collect();
     let ended = publish(&served, &["demo"], &lines.join("\n"));
     ended.assert_quiet_success();
     let seqs: Vec<u64> = positions(&ended).into_iter().map(|(_, seq)| seq).collect();
-    assert_eq!(seqs, (1..=2000).collect::<Vec<_>>());
+    assert_eq!(seqs, (1..=500).collect::<Vec<_>>());
     let mut tail = tail(&served, &["--from", "beginning", "demo"]);
     for line in lines {
         assert_eq!(tail.line(), line);
     }
+}
+
+#[test]
+fn lines_beyond_the_rate_wait_and_keep_their_order() {
+    let served = serve(&["--set", "limits.publish_rate=100"]);
+    let lines: Vec<_> = (1..=300).map(|number| format!("line {number}")).collect();
+    publish(&served, &["demo"], &lines.join("\n")).assert_quiet_success();
+    let mut tail = tail(&served, &["--from", "beginning", "demo"]);
+    for line in lines {
+        assert_eq!(tail.line(), line);
+    }
+}
+
+#[test]
+fn lines_in_flight_together_are_all_published() {
+    let served = serve(&["--set", "limits.publish_rate=100"]);
+    let lines: Vec<_> = (1..=300).map(|number| number.to_string()).collect();
+    let ended = publish(&served, &["demo", "--in-flight", "64"], &lines.join("\n"));
+    ended.assert_quiet_success();
+    let mut seqs: Vec<u64> = positions(&ended).into_iter().map(|(_, seq)| seq).collect();
+    seqs.sort_unstable();
+    assert_eq!(seqs, (1..=300).collect::<Vec<_>>());
 }
 
 #[test]
@@ -122,7 +144,7 @@ fn a_tail_goes_on_where_it_was_when_the_server_was_killed() {
     assert_eq!((ended.code, ended.text()), (Some(0), ""), "{ended:?}");
     assert!(ended.stderr.contains("longwire: no connection: "), "{ended:?}");
     assert!(ended.stderr.ends_with(":7\n"), "the last position is told: {ended:?}");
-    assert!(!ended.stderr.contains("lost:"), "{ended:?}");
+    assert!(!ended.stderr.contains("longwire: lost:"), "{ended:?}");
 }
 
 #[test]
@@ -187,8 +209,11 @@ fn a_token_opens_what_it_names_and_nothing_else() {
     // Client commands find the server by the same file.
     fs::write(&file, text.replace("0.0.0.0:8000", url)).expect("it is writable");
 
-    let refused = Process::spawn(&mut in_folder(&["publish", "chat:1", "hello"])).wait();
-    assert_eq!((refused.code, refused.text()), (Some(1), ""), "{refused:?}");
+    for arguments in [&["publish", "chat:1", "hello"][..], &["tail", "chat:1"]] {
+        let refused = Process::spawn(&mut in_folder(arguments)).wait();
+        assert_eq!((refused.code, refused.text()), (Some(1), ""), "{refused:?}");
+        assert!(refused.stderr.contains("given by --token or LONGWIRE_TOKEN"), "{refused:?}");
+    }
     let token = in_folder(&["token", "--user", "alice", "--allow", "chat:*=publish"]).output();
     let token = String::from_utf8(token.expect("it runs").stdout).expect("ASCII");
     let with_token = |arguments: &[&str]| {

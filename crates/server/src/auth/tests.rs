@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    config::{self, ApiKey, Overrides, Secret},
+    config::{self, Overrides, Secret},
     node::unix_ms,
 };
 

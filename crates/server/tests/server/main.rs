@@ -4,6 +4,7 @@ mod access;
 mod channels;
 mod connections;
 mod development;
+mod disk;
 mod events;
 mod limits;
 mod misuse;

@@ -33,7 +33,6 @@ async fn names_that_mean_nothing_are_told() {
         ("/v1/channels/a/messages?limit=many", "limit"),
         ("/v1/channels/a/messages?since=-1", "since"),
         ("/v1/channels/a/events?last=x", "last=10"),
-        ("/v1/channels/a/socket?start=never", "beginning"),
         ("/v1/channels?after=a%20b", "after"),
         ("/v1/connections?after=7", "16 hexadecimal"),
         ("/v1/connections?user=%00", "user"),

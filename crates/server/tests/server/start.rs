@@ -1,6 +1,9 @@
 //! How a server starts, or why it does not.
 
-use longwire_server::{Server, StartError, config::Config};
+use longwire_server::{
+    Server, StartError,
+    config::{Config, Overrides},
+};
 use tempfile::TempDir;
 
 use crate::support::{TestServer, config, http::get};
@@ -24,7 +27,7 @@ async fn without_credentials_it_serves_this_machine_alone() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("longwire.toml");
     std::fs::write(&file, format!("listen = \"0.0.0.0:0\"\n{lines}\n")).expect("written");
-    let mut config = Config::from_layers(Some(&file), [], &Default::default()).expect("sound");
+    let mut config = Config::from_layers(Some(&file), [], &Overrides::new()).expect("sound");
     config.data = folder.path().to_owned();
     let running = Server::start(config).await.expect("it starts");
     assert!(!running.is_development());
@@ -41,11 +44,33 @@ async fn a_port_that_is_taken_is_told() {
 
 #[tokio::test]
 async fn an_address_that_is_none_is_told() {
-    for listen in ["8000", "127.0.0.1", "127.0.0.1:high", ":::1"] {
+    for listen in ["8000", "127.0.0.1", "127.0.0.1:high"] {
         let (error, words) = refused(|config| config.listen = listen.to_owned()).await;
         assert!(matches!(error, StartError::Bind { .. }), "{listen}");
         assert!(words.contains("HOST:PORT"), "{words}");
     }
+}
+
+#[tokio::test]
+async fn a_data_folder_that_cannot_be_one_is_told() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("written");
+    let (error, words) = refused(|config| {
+        config.data = file.clone();
+        config.namespaces.clear();
+    })
+    .await;
+    assert!(matches!(error, StartError::Data { .. }), "{words}");
+    assert!(words.contains(&file.display().to_string()) && words.contains("`data`"), "{words}");
+}
+
+#[tokio::test]
+async fn a_data_folder_serves_one_server_at_a_time() {
+    let server = TestServer::durable().await;
+    let (error, words) = refused(|config| *config = server.config.clone()).await;
+    assert!(matches!(error, StartError::Log(_)), "{words}");
+    assert!(words.contains("another"), "{words}");
 }
 
 #[tokio::test]

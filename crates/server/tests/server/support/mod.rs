@@ -16,7 +16,7 @@ use tempfile::TempDir;
 pub(crate) struct TestServer {
     pub(crate) running: Running,
     pub(crate) config: Config,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl TestServer {
@@ -31,7 +31,20 @@ impl TestServer {
         let mut config = config(&data);
         edit(&mut config);
         let running = Server::start(config.clone()).await.expect("it starts");
-        Self { running, config, _data: data }
+        Self { running, config, data }
+    }
+
+    /// In development mode, all channels on disk.
+    pub(crate) async fn durable() -> Self {
+        Self::with(|config| config.namespaces.clear()).await
+    }
+
+    /// Stops it, and starts another over the same data.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { running, config, data } = self;
+        assert_eq!(running.shutdown().await.cut, 0);
+        let running = Server::start(config.clone()).await.expect("it starts");
+        Self { running, config, data }
     }
 
     /// With credentials: tokens are signed by [`Self::token`].
@@ -56,10 +69,8 @@ impl TestServer {
     ) -> String {
         let channels =
             channels.iter().map(|(pattern, actions)| ((*pattern).to_owned(), actions.to_vec()));
-        let mut claims = Claims::default();
-        claims.sub = Some(user.to_owned());
-        claims.exp = exp;
-        claims.channels = channels.collect::<BTreeMap<_, _>>();
+        let channels = channels.collect::<BTreeMap<_, _>>();
+        let claims = Claims { sub: Some(user.to_owned()), exp, nbf: None, channels };
         sign_token(&self.config.auth, &claims).expect("there is a secret")
     }
 }
@@ -67,8 +78,8 @@ impl TestServer {
 /// Any free port, this folder, channels in memory.
 pub(crate) fn config(data: &TempDir) -> Config {
     let mut config = Config::default();
-    config.listen = "127.0.0.1:0".to_owned();
-    config.data = data.path().to_owned();
+    config.listen = String::from("127.0.0.1:0");
+    config.data = data.path().into();
     let mut namespace = NamespaceConfig::default();
     namespace.durability = Some(Durability::Memory);
     config.namespaces.insert("default".to_owned(), namespace);
