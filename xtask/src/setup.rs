@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use longwire_toolbox::command::{find_program, run as run_command};
 use longwire_toolbox::{
-    autobahn, chromium, go, java, node, proxies, python, sdk_typescript, valgrind,
+    autobahn, chromium, go, java, node, playwright, proxies, python, sdk_typescript, valgrind,
 };
 
 use crate::cargo::sysroot;
@@ -25,6 +25,7 @@ const TOOLS: &[(&str, Install)] = &[
     ("peer in Java", || java::ensure().map(drop)),
     ("compiler of the TypeScript client", || sdk_typescript::ensure()),
     ("Chromium", || chromium::ensure().map(drop)),
+    ("Playwright", || playwright::ensure().map(drop)),
     ("nginx, HAProxy, Apache", || proxies::ensure().map(drop)),
     ("valgrind", || valgrind::ensure().map(drop)),
 ];

@@ -11,6 +11,9 @@ mod client;
 mod close;
 mod code;
 mod codec;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 mod name;
 mod pattern;

@@ -46,7 +46,7 @@ pub struct HubConfig {
     pub stall_timeout: Duration,
     /// How long a session goes on behind its token's expiry. Default: 25 s. Then it ends with 4004.
     pub expiry_grace: Duration,
-    /// Over which time clients that lost their connection without a word spread their first attempts. Default: 2 s.
+    /// Over which time clients that lost their connection without a word spread their first attempts. Default: 500 ms.
     pub reconnect_window: Duration,
     /// The shortest interval of a rollup, and of `latest` with an interval. Default: 10 ms. A shorter one counts as
     /// this one.
@@ -71,9 +71,9 @@ impl Default for HubConfig {
             connect_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_mins(1),
             expiry_grace: Duration::from_secs(25),
-            reconnect_window: Duration::from_secs(2),
+            reconnect_window: Duration::from_millis(500),
             min_interval: Duration::from_millis(10),
         }
     }

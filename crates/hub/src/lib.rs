@@ -6,12 +6,17 @@
 
 pub mod broker;
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod effect;
 mod hub;
 mod identity;
 mod input;
 mod namespace;
 mod operation;
+mod random;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod stats;
 
 pub use config::HubConfig;

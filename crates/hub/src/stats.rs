@@ -1,5 +1,7 @@
 //! What the hub has counted.
 
+use std::collections::BTreeMap;
+
 /// Counts since the hub began, and numbers of what is there now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,9 +35,9 @@ pub struct Stats {
     /// Live records that the broker did not tell in order, and that were read instead.
     pub repaired: u64,
     /// Commands and requests that were refused, by the name of the code.
-    pub refusals: std::collections::BTreeMap<&'static str, u64>,
+    pub refusals: BTreeMap<&'static str, u64>,
     /// Sessions that the hub ended, by close code.
-    pub disconnects: std::collections::BTreeMap<u16, u64>,
+    pub disconnects: BTreeMap<u16, u64>,
 }
 
 /// Subscriptions now, by state and by policy.

@@ -1,8 +1,19 @@
 //! The log with its threads.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Weak},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
 
-use crate::{Completion, OpenError, Report, Request, Stats};
+use crate::{
+    Completion, LogError, Machine, OpenError, Place, Report, Request, Stats,
+    storage::{Storage, disk::Disk},
+    threads::{self, Shared},
+};
 
 /// Takes requests, and gives their completions later.
 ///
@@ -29,6 +40,9 @@ pub struct Config {
     pub folder: PathBuf,
     /// Bytes of memory for what was read, by default 16 MiB.
     pub cache_bytes: u64,
+    /// Bytes of memory for what was written and is in no table yet, by default 16 MiB for records and as much for all else.
+    /// It counts when the log is made.
+    pub buffer_bytes: u64,
     /// Threads that read, by default 2.
     pub readers: usize,
     /// The longest time that a commit waits for more to join it, while others are at work; by default 2 ms.
@@ -45,6 +59,7 @@ impl Config {
         Self {
             folder: folder.into(),
             cache_bytes: 16 << 20,
+            buffer_bytes: 16 << 20,
             readers: 2,
             longest_window: Duration::from_millis(2),
             max_waiting_bytes: 64 << 20,
@@ -56,9 +71,11 @@ impl Config {
 /// An open log.
 ///
 /// Dropping it writes what was submitted, and waits for that.
-#[derive(Debug)]
 pub struct Log {
-    stats: Stats,
+    shared: Arc<Shared>,
+    disk: Arc<Disk>,
+    threads: Vec<JoinHandle<()>>,
+    done: VecDeque<Completion>,
 }
 
 impl Log {
@@ -67,23 +84,108 @@ impl Log {
     /// `random` gives random bits, for epochs. `wake` is called when there may be a completion to poll.
     pub fn open(
         config: Config,
-        random: impl FnMut() -> u64 + Send + 'static,
+        random: impl FnMut() -> u64,
         wake: Wake,
     ) -> Result<(Self, Report), OpenError> {
-        drop((random, wake));
-        Err(OpenError::Io { folder: config.folder, reason: "no storage is built in".into() })
+        let began = Instant::now();
+        let folder = config.folder.clone();
+        let refused = |reason: String| OpenError::Io { folder: folder.clone(), reason };
+        let (disk, mut report) = Disk::open(&config)?;
+        let disk = Arc::new(disk);
+        let storage: Arc<dyn Storage> = Arc::clone(&disk) as _;
+        let (mut machine, damage) = Machine::new(Arc::clone(&storage), random)
+            .map_err(|error| refused(error.to_string()))?;
+        if !report.corrupt.is_empty() {
+            machine.mend().map_err(|error| refused(error.to_string()))?;
+        }
+        report.corrupt.extend(damage.into_iter().filter_map(place));
+        let shared = Arc::new(Shared::new(&config, wake));
+        let mut log = Self { shared, disk, threads: Vec::new(), done: VecDeque::new() };
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            let named = thread::Builder::new().name(name.into());
+            named.spawn(run).map_err(|error| refused(error.to_string()))
+        };
+        for _ in 0..config.readers.max(1) {
+            let (shared, storage) = (Arc::clone(&log.shared), Arc::clone(&storage));
+            let run = Box::new(move || threads::read(&shared, &*storage));
+            log.threads.push(spawn("log-reader", run)?);
+        }
+        let shared = Arc::clone(&log.shared);
+        let run = Box::new(move || threads::write(&shared, machine, &config));
+        log.threads.push(spawn("log-writer", run)?);
+        report.took = began.elapsed();
+        Ok((log, report))
     }
 
     /// Figures since the log was opened.
     pub fn stats(&self) -> Stats {
-        self.stats.clone()
+        self.figures().stats()
+    }
+
+    /// A view of the figures that does not need the log at hand.
+    pub fn figures(&self) -> Figures {
+        Figures { shared: Arc::clone(&self.shared), disk: Arc::downgrade(&self.disk) }
     }
 }
 
 impl Handle for Log {
-    fn submit(&mut self, _: u64, _: Request) {}
+    fn submit(&mut self, token: u64, request: Request) {
+        self.shared.submit(token, request);
+    }
 
     fn poll(&mut self) -> Option<Completion> {
-        None
+        if self.done.is_empty() {
+            self.shared.take_done(&mut self.done);
+        }
+        self.done.pop_front()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.shared.close();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("disk", &self.disk).finish_non_exhaustive()
+    }
+}
+
+/// The figures of a log, wherever that is. They do not keep it open.
+#[derive(Clone)]
+pub struct Figures {
+    shared: Arc<Shared>,
+    disk: Weak<Disk>,
+}
+
+impl Figures {
+    /// Figures since the log was opened.
+    pub fn stats(&self) -> Stats {
+        let sync_us = self.disk.upgrade().map(|disk| disk.syncs()).unwrap_or_default();
+        Stats { sync_us, ..self.shared.stats() }
+    }
+
+    /// Bytes that the log takes on its disk; none when it is closed, or when the system does not tell. It looks at each file.
+    pub fn disk_bytes(&self) -> Option<u64> {
+        self.disk.upgrade()?.bytes()
+    }
+}
+
+impl fmt::Debug for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Figures").finish_non_exhaustive()
+    }
+}
+
+fn place(error: LogError) -> Option<Place> {
+    match error {
+        LogError::Corrupt(place) => Some(*place),
+        _ => None,
     }
 }

@@ -38,6 +38,13 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Whether it changes anything.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self, Self::Append(_) | Self::End { .. } | Self::Delete { .. })
+    }
+}
+
 /// A record to append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
@@ -77,7 +84,8 @@ pub enum Dedup {
     /// By a producer's numbering: `seq` begins at 1 in each `epoch` of the producer and grows by 1.
     ///
     /// A `seq` that was seen is a duplicate, one that leaves a gap is refused, and so is an older `epoch`. A stream
-    /// remembers the [`Dedup::MAX_PRODUCERS`] producers that appended last, and each one's last 64 places.
+    /// remembers the [`Dedup::MAX_PRODUCERS`] producers that appended last; where their records are it remembers for a day,
+    /// and like keys.
     Producer {
         /// The producer's name: 1 to [`Dedup::MAX_ID`] bytes.
         id: Bytes,
@@ -94,7 +102,7 @@ impl Dedup {
     /// So many keys of a stream are remembered.
     pub const MAX_KEYS: u64 = 100_000;
     /// So many producers of a stream are remembered.
-    pub const MAX_PRODUCERS: usize = 1_000;
+    pub const MAX_PRODUCERS: u64 = 1_000;
 }
 
 /// How much a stream keeps: the oldest records go as soon as one of these is exceeded. The newest stays, unless it is too

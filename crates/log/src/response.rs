@@ -59,7 +59,7 @@ pub struct Appended {
 
 /// A part of the records that were asked for.
 ///
-/// Whoever wants all of them asks again from behind the last (`After`, forwards) or before it (`Before`, backwards) while
+/// Whoever wants all of them asks again from behind `through` (`After`, forwards) or before it (`Before`, backwards) while
 /// there are `more`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -73,6 +73,8 @@ pub struct Page {
     pub records: Vec<Entry>,
     /// Whether the set has more behind these.
     pub more: bool,
+    /// The record at which the page stops, in its order. Where it is damaged it is not among the records.
+    pub through: u64,
     /// Whether the stream has ended: nothing comes behind `last`.
     pub ended: bool,
     /// Whether what was asked for is not all there: the place was of another epoch or beyond `last`, or records behind it are

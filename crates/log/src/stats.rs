@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{LogError, Response};
+
 /// Figures since the log was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,8 +26,23 @@ pub struct Stats {
     pub corrupt: u64,
     /// How long commits took, fsync and all, in microseconds.
     pub commit_us: Histogram,
+    /// How long their fsyncs took, in microseconds.
+    pub sync_us: Histogram,
     /// How many requests a commit had.
     pub commit_requests: Histogram,
+}
+
+impl Stats {
+    pub(crate) fn count_read(&mut self, result: &Result<Response, LogError>) {
+        match result {
+            Ok(Response::Page(page)) => {
+                self.pages += 1;
+                self.corrupt += page.corrupt.len() as u64;
+            }
+            Err(LogError::Corrupt(_)) => self.corrupt += 1,
+            _ => {}
+        }
+    }
 }
 
 /// How often a value was how large.

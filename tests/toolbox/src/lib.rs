@@ -15,6 +15,7 @@ pub mod go;
 pub mod java;
 pub mod node;
 pub mod peer;
+pub mod playwright;
 pub mod proxies;
 pub mod python;
 pub mod sdk_typescript;

@@ -4,38 +4,40 @@ use std::borrow::Cow;
 
 use super::{
     fields::{Fault, Fields, Item, Value},
-    write::Write,
+    write::{Writable, Write},
 };
 use crate::{
     Capabilities, ClientMessage, Connect, History, Order, Policy, Position, Producer, Publication,
     Publish, Start, Subscribe, Token, json::quoted,
 };
 
-pub(super) fn write(w: &mut impl Write, message: &ClientMessage) {
-    w.object(|w| match message {
-        ClientMessage::Connect(connect) => write_connect(w, connect),
-        ClientMessage::Subscribe { id, subscribe } => {
-            command(w, "subscribe", *id);
-            write_subscribe(w, subscribe);
-        }
-        ClientMessage::Unsubscribe { id, sub } => {
-            command(w, "unsubscribe", *id);
-            w.uint("sub", (*sub).into());
-        }
-        ClientMessage::Publish { id, publish } => {
-            command(w, "publish", *id);
-            write_publish(w, publish);
-        }
-        ClientMessage::History { id, history } => {
-            command(w, "history", *id);
-            write_history(w, history);
-        }
-        ClientMessage::Refresh { id, token } => {
-            command(w, "refresh", *id);
-            w.text("token", token);
-        }
-        ClientMessage::Pong => w.text("type", "pong"),
-    });
+impl Writable for ClientMessage {
+    fn write(&self, w: &mut impl Write) {
+        w.object(|w| match self {
+            ClientMessage::Connect(connect) => write_connect(w, connect),
+            ClientMessage::Subscribe { id, subscribe } => {
+                command(w, "subscribe", *id);
+                write_subscribe(w, subscribe);
+            }
+            ClientMessage::Unsubscribe { id, sub } => {
+                command(w, "unsubscribe", *id);
+                w.uint("sub", (*sub).into());
+            }
+            ClientMessage::Publish { id, publish } => {
+                command(w, "publish", *id);
+                write_publish(w, publish);
+            }
+            ClientMessage::History { id, history } => {
+                command(w, "history", *id);
+                write_history(w, history);
+            }
+            ClientMessage::Refresh { id, token } => {
+                command(w, "refresh", *id);
+                w.text("token", token);
+            }
+            ClientMessage::Pong => w.text("type", "pong"),
+        });
+    }
 }
 
 /// Reads a message; whoever reads it without success looks for its id.

@@ -17,6 +17,8 @@ use self::{
     cbor::{CborItem, CborWriter},
     fields::{Fault, Fields, Item},
     json::{JsonItem, JsonWriter},
+    server::Live,
+    write::Writable,
 };
 use crate::{ClientMessage, ErrorCode, Record, Refusal, ServerMessage};
 
@@ -97,49 +99,31 @@ impl Codec {
 
     /// Writes a message of a client's.
     pub fn encode_client(self, message: &ClientMessage) -> Bytes {
-        match self {
-            Self::Json => {
-                let mut writer = JsonWriter(Vec::with_capacity(MESSAGE));
-                client::write(&mut writer, message);
-                writer.0.into()
-            }
-            Self::Cbor => {
-                let mut writer = CborWriter::new(Vec::with_capacity(MESSAGE));
-                client::write(&mut writer, message);
-                writer.into_bytes().into()
-            }
-        }
+        self.encode(MESSAGE, message)
     }
 
     /// Writes a message of a server's.
     pub fn encode_server(self, message: &ServerMessage) -> Bytes {
-        match self {
-            Self::Json => {
-                let mut writer = JsonWriter(Vec::with_capacity(MESSAGE));
-                server::write(&mut writer, message);
-                writer.0.into()
-            }
-            Self::Cbor => {
-                let mut writer = CborWriter::new(Vec::with_capacity(MESSAGE));
-                server::write(&mut writer, message);
-                writer.into_bytes().into()
-            }
-        }
+        self.encode(MESSAGE, message)
     }
 
     /// Writes a live record for a subscription: the same bytes as of
     /// [`Pushed::Message`](crate::Pushed::Message), without making one.
     pub fn encode_message_push(self, sub: u32, prev: u64, skipped: u64, record: &Record) -> Bytes {
-        let capacity = MESSAGE + record.payload.len();
+        self.encode(MESSAGE + record.payload.len(), &Live { sub, prev, skipped, record })
+    }
+
+    fn encode(self, capacity: usize, message: &impl Writable) -> Bytes {
+        let buffer = Vec::with_capacity(capacity);
         match self {
             Self::Json => {
-                let mut writer = JsonWriter(Vec::with_capacity(capacity));
-                server::write_live(&mut writer, sub, prev, skipped, record);
+                let mut writer = JsonWriter(buffer);
+                message.write(&mut writer);
                 writer.0.into()
             }
             Self::Cbor => {
-                let mut writer = CborWriter::new(Vec::with_capacity(capacity));
-                server::write_live(&mut writer, sub, prev, skipped, record);
+                let mut writer = CborWriter::new(buffer);
+                message.write(&mut writer);
                 writer.into_bytes().into()
             }
         }

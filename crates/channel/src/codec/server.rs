@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::{
     fields::{Fault, Fields, Item, Value},
-    write::Write,
+    write::{Writable, Write},
 };
 use crate::{
     Capabilities, CloseCode, Connected, Disconnect, ErrorCode, Gap, HistoryPage, Limits, Outcome,
@@ -12,53 +12,69 @@ use crate::{
     Verdict, json::quoted,
 };
 
-pub(super) fn write(w: &mut impl Write, message: &ServerMessage) {
-    w.object(|w| match message {
-        ServerMessage::Connected(connected) => write_connected(w, connected),
-        ServerMessage::Subscribed { id, subscribed } => {
-            answer(w, "subscribed", *id);
-            write_subscribed(w, subscribed);
-        }
-        ServerMessage::Unsubscribed { id, sub } => {
-            answer(w, "unsubscribed", *id);
-            w.uint("sub", (*sub).into());
-        }
-        ServerMessage::Published { id, published } => {
-            answer(w, "published", *id);
-            if let Some(position) = published.position {
-                w.position(position);
+impl Writable for ServerMessage {
+    fn write(&self, w: &mut impl Write) {
+        w.object(|w| match self {
+            ServerMessage::Connected(connected) => write_connected(w, connected),
+            ServerMessage::Subscribed { id, subscribed } => {
+                answer(w, "subscribed", *id);
+                write_subscribed(w, subscribed);
             }
-            if published.duplicate {
-                w.bool("duplicate", true);
+            ServerMessage::Unsubscribed { id, sub } => {
+                answer(w, "unsubscribed", *id);
+                w.uint("sub", (*sub).into());
             }
-        }
-        ServerMessage::History { id, page } => {
-            answer(w, "history", *id);
-            w.epoch(page.epoch);
-            w.uint("first", page.first);
-            w.uint("last", page.last);
-            write_records(w, &page.records);
-            w.bool("more", page.more);
-        }
-        ServerMessage::Refreshed { id, expires_in_ms, ticket } => {
-            answer(w, "refreshed", *id);
-            w.optional_uint("expires_in_ms", *expires_in_ms);
-            w.optional_text("ticket", ticket.as_deref());
-        }
-        ServerMessage::Error { id, refusal } => {
-            answer(w, "error", *id);
-            write_refusal(w, refusal);
-        }
-        ServerMessage::Push(push) => write_push(w, push),
-        ServerMessage::Ping => w.text("type", "ping"),
-        ServerMessage::Disconnect(disconnect) => {
-            w.text("type", "disconnect");
-            w.uint("code", disconnect.code.0.into());
-            w.text("reason", &disconnect.reason);
-            w.bool("reconnect", disconnect.code.verdict() != Verdict::Stop);
-            w.optional_uint("retry_after_ms", disconnect.retry_after_ms);
-        }
-    });
+            ServerMessage::Published { id, published } => {
+                answer(w, "published", *id);
+                if let Some(position) = published.position {
+                    w.position(position);
+                }
+                if published.duplicate {
+                    w.bool("duplicate", true);
+                }
+            }
+            ServerMessage::History { id, page } => {
+                answer(w, "history", *id);
+                w.epoch(page.epoch);
+                w.uint("first", page.first);
+                w.uint("last", page.last);
+                write_records(w, &page.records);
+                w.bool("more", page.more);
+            }
+            ServerMessage::Refreshed { id, expires_in_ms, ticket } => {
+                answer(w, "refreshed", *id);
+                w.optional_uint("expires_in_ms", *expires_in_ms);
+                w.optional_text("ticket", ticket.as_deref());
+            }
+            ServerMessage::Error { id, refusal } => {
+                answer(w, "error", *id);
+                write_refusal(w, refusal);
+            }
+            ServerMessage::Push(push) => write_push(w, push),
+            ServerMessage::Ping => w.text("type", "ping"),
+            ServerMessage::Disconnect(disconnect) => {
+                w.text("type", "disconnect");
+                w.uint("code", disconnect.code.0.into());
+                w.text("reason", &disconnect.reason);
+                w.bool("reconnect", disconnect.code.verdict() != Verdict::Stop);
+                w.optional_uint("retry_after_ms", disconnect.retry_after_ms);
+            }
+        });
+    }
+}
+
+/// The parts of `Pushed::Message`.
+pub(super) struct Live<'r> {
+    pub(super) sub: u32,
+    pub(super) prev: u64,
+    pub(super) skipped: u64,
+    pub(super) record: &'r Record,
+}
+
+impl Writable for Live<'_> {
+    fn write(&self, w: &mut impl Write) {
+        w.object(|w| write_message(w, self.sub, self.prev, self.skipped, self.record));
+    }
 }
 
 /// Reads a message; `None` is of a type that is not known.
@@ -110,11 +126,6 @@ pub(super) fn read<'a, I: Item<'a>>(
             None => return Ok(None),
         },
     }))
-}
-
-/// Writes `Pushed::Message` from its parts.
-pub(super) fn write_live(w: &mut impl Write, sub: u32, prev: u64, skipped: u64, record: &Record) {
-    w.object(|w| write_message(w, sub, prev, skipped, record));
 }
 
 fn answer(w: &mut impl Write, kind: &str, id: u64) {

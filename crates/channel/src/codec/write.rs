@@ -2,6 +2,11 @@
 
 use crate::{Epoch, Payload, Position};
 
+/// A message that can be written.
+pub(super) trait Writable {
+    fn write(&self, w: &mut impl Write);
+}
+
 /// Writes one message. Within an object each value stands behind its key.
 pub(super) trait Write {
     /// Writes an object of fewer than 24 fields.

@@ -1,12 +1,20 @@
 //! The broker: where streams live, and whose order is the order.
 
+mod brokers;
+mod durable;
+mod memory;
+
 use std::{fmt, sync::Arc};
 
 use longwire_channel::{
-    ChannelName, Epoch, ErrorCode, HistoryPage, Order, Position, Publication, Published, Record,
-    Refusal,
+    ChannelName, Epoch, ErrorCode, Gap, Order, Position, Publication, Published, Record, Refusal,
 };
 
+pub use self::{
+    brokers::Brokers,
+    durable::Durable,
+    memory::{Memory, MemoryLimits},
+};
 use crate::{Now, Retention};
 
 /// Where streams live. A machine without I/O, too: requests go in, events come out, in an order that holds.
@@ -16,8 +24,8 @@ use crate::{Now, Retention};
 /// - Publications to one channel are appended in the order in which they were submitted.
 /// - A channel that is attached has every record behind the position that completed the `Attach` told by
 ///   [`Event::Appended`], once, in order, until it is detached. Ephemeral ones are told where they happen to fall.
-/// - No event and no completion shows an attached channel in an epoch that was not told before, by the completion of
-///   `Attach` or by [`Event::Reset`].
+/// - No event and no page shows an attached channel in an epoch that was not told before, by the completion of `Attach`
+///   or by [`Event::Reset`]; and none that was left comes again.
 /// - A stream that nobody published to is there as soon as it is attached, with no records.
 pub trait Broker {
     /// Takes a request.
@@ -165,7 +173,7 @@ pub enum Response {
     /// To `Append`.
     Published(Published),
     /// To `Read`.
-    Page(HistoryPage),
+    Page(Page),
     /// To `End`: the position of the last record.
     Ended(Position),
     /// To `Delete`.
@@ -179,6 +187,23 @@ pub enum Response {
         /// Whether more lie behind them.
         more: bool,
     },
+}
+
+/// Records of a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The life of the stream.
+    pub epoch: Epoch,
+    /// The `seq` of the first record that is kept; one more than `last` if none is.
+    pub first: u64,
+    /// The `seq` of the last record.
+    pub last: u64,
+    /// The records, in the order that was asked for.
+    pub records: Vec<Arc<Record>>,
+    /// Records that belong here and cannot be read, in ascending order.
+    pub damaged: Vec<Gap>,
+    /// Whether more lies behind them.
+    pub more: bool,
 }
 
 /// A stream.
@@ -218,6 +243,8 @@ pub enum Error {
     Failed(String),
     /// What is asked for lies in a damaged place.
     Corrupt(String),
+    /// The request itself is wrong: what, and the cure.
+    Invalid(String),
     /// Anything else, in words.
     Unavailable(String),
 }
@@ -233,6 +260,7 @@ impl Error {
             Self::NoRoom => (ErrorCode::Unavailable, Some(RETRY_FULL_MS)),
             Self::Failed(_) => (ErrorCode::StorageFailed, None),
             Self::Corrupt(_) => (ErrorCode::Internal, None),
+            Self::Invalid(_) => (ErrorCode::BadRequest, None),
             Self::Unavailable(_) => (ErrorCode::Unavailable, Some(RETRY_MS)),
         };
         Refusal { retry_after_ms: retry, ..Refusal::new(code, self.to_string()) }
@@ -266,6 +294,7 @@ impl fmt::Display for Error {
             Self::Corrupt(place) => {
                 write!(f, "the log is damaged at {place}: what is intact can be read around it")
             }
+            Self::Invalid(cause) => f.write_str(cause),
             Self::Unavailable(cause) => write!(f, "the stream cannot be reached now, try again: {cause}"),
         }
     }

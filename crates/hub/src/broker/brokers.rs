@@ -1,0 +1,121 @@
+//! Two brokers as one: each channel is in that of its namespace's durability.
+
+use std::{collections::HashMap, time::Instant};
+
+use longwire_channel::ChannelName;
+
+use super::{Broker, Error, Event, Info, Request, Response};
+use crate::{Durability, Namespaces, Now};
+
+/// A broker for channels in memory, and one for those on disk.
+#[derive(Debug)]
+pub struct Brokers<M, D> {
+    memory: M,
+    disk: D,
+    namespaces: Namespaces,
+    /// Lists that one of them has made and the other has not.
+    lists: HashMap<u64, List>,
+}
+
+/// A list of channels that is being made.
+#[derive(Debug)]
+struct List {
+    limit: u32,
+    /// What the first of them answered.
+    first: Option<Result<Half, Error>>,
+}
+
+/// Channels of one of the brokers, and whether it has more behind them.
+type Half = (Vec<(ChannelName, Info)>, bool);
+
+impl<M: Broker, D: Broker> Brokers<M, D> {
+    /// Those two.
+    pub fn new(memory: M, disk: D, namespaces: Namespaces) -> Self {
+        Self { memory, disk, namespaces, lists: HashMap::new() }
+    }
+
+    /// The broker for channels in memory.
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    /// The broker for channels on disk.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    /// Takes the broker for channels on disk out.
+    pub fn into_disk(self) -> D {
+        self.disk
+    }
+
+    fn is_on_disk(&self, channel: &ChannelName) -> bool {
+        self.namespaces.of(channel).durability == Durability::Disk
+    }
+
+    /// Puts two lists together; anything else goes through.
+    fn merge(&mut self, event: Event) -> Option<Event> {
+        let Event::Completed { token, result } = event else { return Some(event) };
+        let Some(list) = self.lists.get_mut(&token) else {
+            return Some(Event::Completed { token, result });
+        };
+        let answer = match result {
+            Ok(Response::Channels { channels, more }) => Ok((channels, more)),
+            Ok(_) => Err(Error::Unavailable("the broker answered another question".into())),
+            Err(error) => Err(error),
+        };
+        let Some(first) = list.first.take() else {
+            list.first = Some(answer);
+            return None;
+        };
+        let limit = list.limit as usize;
+        self.lists.remove(&token);
+        let result = first.and_then(|(mut channels, more)| {
+            let (others, more_others) = answer?;
+            // A list that has more ends with the last name that it has seen: behind it the other knows too little.
+            let end = |list: &[(ChannelName, Info)], more: bool| {
+                list.last().filter(|_| more).map(|(name, _)| name.clone())
+            };
+            let ends = [end(&channels, more), end(&others, more_others)];
+            channels.extend(others);
+            channels.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+            let before = channels.len();
+            if let Some(end) = ends.into_iter().flatten().min() {
+                channels.retain(|(name, _)| *name <= end);
+            }
+            channels.truncate(limit);
+            let more = more || more_others || channels.len() < before;
+            Ok(Response::Channels { channels, more })
+        });
+        Some(Event::Completed { token, result })
+    }
+}
+
+impl<M: Broker, D: Broker> Broker for Brokers<M, D> {
+    fn submit(&mut self, token: u64, request: Request, now: Now) {
+        match request.channel() {
+            Some(channel) if self.is_on_disk(channel) => self.disk.submit(token, request, now),
+            Some(_) => self.memory.submit(token, request, now),
+            None => {
+                if let Request::Channels { limit, .. } = request {
+                    self.lists.insert(token, List { limit, first: None });
+                }
+                self.memory.submit(token, request.clone(), now);
+                self.disk.submit(token, request, now);
+            }
+        }
+    }
+
+    fn poll(&mut self, now: Now) -> Option<Event> {
+        loop {
+            let event = self.memory.poll(now).or_else(|| self.disk.poll(now))?;
+            if let Some(event) = self.merge(event) {
+                return Some(event);
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.memory.poll_timeout().into_iter().chain(self.disk.poll_timeout()).min()
+    }
+}

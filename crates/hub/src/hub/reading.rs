@@ -1,0 +1,180 @@
+//! Subscriptions that are behind read pages, each in its turn.
+
+use std::sync::Arc;
+
+use longwire_channel::{Capabilities, ErrorCode, Gap, Order, Pushed, Record, Refusal};
+
+use super::{
+    Hub,
+    pending::Pending,
+    state::{Act, Event},
+    subscription::NO_TOKEN,
+};
+use crate::{
+    SessionId,
+    broker::{Error, From, Page, Request},
+};
+
+impl Hub {
+    /// Lets a session wait for its turn, if one of its subscriptions has something to read.
+    pub(super) fn queue_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        if session.queued || session.reading || session.is_congested() {
+            return;
+        }
+        if session.busy.as_ref().is_some_and(|busy| !busy.readers.is_empty()) {
+            session.queued = true;
+            self.turns.push_back(id);
+        }
+    }
+
+    /// Gives turns to sessions, one page each, as long as more may be read at a time.
+    pub(super) fn give_turns(&mut self) {
+        while self.reads < self.config.max_page_reads.max(1) {
+            let Some(id) = self.turns.pop_front() else { return };
+            let Some(session) = self.sessions.get_mut(id) else { continue };
+            session.queued = false;
+            if session.is_congested() {
+                continue;
+            }
+            if let Some(&key) = session.busy.as_ref().and_then(|busy| busy.readers.front()) {
+                session.reading = true;
+                self.read_page(id, key);
+            }
+        }
+    }
+
+    fn read_page(&mut self, id: SessionId, key: u32) {
+        self.transit(key, Event::Turn);
+        let sub = &mut self.subscriptions[key as usize];
+        let channel = &mut self.channels[sub.channel];
+        let behind = sub.seen;
+        // Others who come back at the same time want the same page.
+        if let Some(&(_, token)) = channel.reads.iter().find(|(from, _)| *from == behind)
+            && let Some(Pending::Page { readers, .. }) = self.pending.get_mut(&token)
+        {
+            sub.awaits = token;
+            readers.push((id, key));
+            return;
+        }
+        let Some(mut position) = channel.position() else { return };
+        position.seq = behind;
+        let request = Request::Read {
+            channel: channel.name.clone(),
+            from: From::Behind(position),
+            order: Order::Forwards,
+            records: self.config.page_records,
+            bytes: self.config.page_bytes,
+        };
+        let channel = sub.channel;
+        let token = self.submit(request, Pending::Page { channel, readers: vec![(id, key)] });
+        self.reads += 1;
+        self.channels[channel].reads.push((behind, token));
+        self.subscriptions[key as usize].awaits = token;
+    }
+
+    /// A page came, or did not.
+    pub(super) fn page_read(
+        &mut self,
+        channel: u32,
+        token: u64,
+        readers: Vec<(SessionId, u32)>,
+        page: &Result<Page, Error>,
+    ) {
+        self.reads -= 1;
+        if let Some(channel) = self.channels.get_mut(channel) {
+            channel.reads.retain(|(_, read)| *read != token);
+        }
+        for (id, key) in readers {
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.reading = false;
+            }
+            if self.subscriptions.get(key as usize).is_some_and(|sub| sub.awaits == token) {
+                self.subscriptions[key as usize].awaits = NO_TOKEN;
+                match page {
+                    Ok(page) => self.give_page(key, page),
+                    Err(error) => self.end_subscription(key, error.refusal()),
+                }
+            }
+            self.queue_session(id);
+        }
+    }
+
+    /// Gives a subscription what of the page it has not seen; what is behind the channel's tail comes live.
+    fn give_page(&mut self, key: u32, page: &Page) {
+        let sub = &self.subscriptions[key as usize];
+        let channel = &self.channels[sub.channel];
+        let (before, tail) = (sub.seen, channel.tail);
+        if channel.epoch() != Some(page.epoch) {
+            let refusal = Refusal::new(
+                ErrorCode::Unavailable,
+                "the stream began anew while it was read: subscribe again",
+            );
+            return self.end_subscription(key, refusal);
+        }
+        if page.first > before + 1 {
+            self.lose(key, (page.first - 1).min(tail));
+        }
+        let mut run = Vec::new();
+        for record in page.records.iter().filter(|record| record.seq <= tail) {
+            let next = self.subscriptions[key as usize].seen + run.len() as u64 + 1;
+            if record.seq < next {
+                continue;
+            }
+            if record.seq > next {
+                self.give_run(key, &mut run);
+                self.lose(key, record.seq - 1);
+            }
+            run.push(Arc::clone(record));
+        }
+        self.give_run(key, &mut run);
+        if let Some(gap) = page.damaged.last() {
+            self.lose(key, gap.to.min(tail));
+        }
+        if self.subscriptions[key as usize].seen == before && before < tail {
+            let refusal = Refusal::new(
+                ErrorCode::Unavailable,
+                "the stream gave nothing of what it has: subscribe again",
+            );
+            return self.end_subscription(key, refusal);
+        }
+        let act = self.transit(key, Event::Page);
+        debug_assert_eq!(act, Act::Nothing, "a page moves a subscription, and pushes nothing more");
+        self.conclude(key);
+    }
+
+    /// Gives records that follow what the subscription has seen without a gap.
+    fn give_run(&mut self, key: u32, run: &mut Vec<Arc<Record>>) {
+        let Some(last) = run.last().map(|record| record.seq) else { return };
+        let sub = &mut self.subscriptions[key as usize];
+        let channel = &self.channels[sub.channel];
+        let prev = std::mem::replace(&mut sub.seen, last);
+        sub.turn = channel.turn;
+        let more = last < channel.tail;
+        let session = self.sessions.get(sub.session);
+        let takes_pages = session.is_some_and(|it| it.capabilities.has(Capabilities::PAGES));
+        self.stats.deliveries += run.len() as u64;
+        self.stats.recovered += run.len() as u64;
+        let records = std::mem::take(run);
+        if takes_pages {
+            return self.push(key, Pushed::Page { prev, records, more });
+        }
+        let mut prev = prev;
+        for record in records {
+            let seq = record.seq;
+            self.push(key, Pushed::Message { prev, skipped: 0, record });
+            prev = seq;
+        }
+    }
+
+    /// Records up to `to` are no longer there.
+    fn lose(&mut self, key: u32, to: u64) {
+        let sub = &mut self.subscriptions[key as usize];
+        let from = sub.seen;
+        if to > from {
+            sub.seen = to;
+            self.stats.lost += to - from;
+            self.push(key, Pushed::Lost(Gap { from, to }));
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Recovery: pages up to the live record, whatever comes in between.
+
+use longwire_channel::{
+    Capabilities, ClientMessage, Connect, Epoch, ErrorCode, Outcome, Position, ServerMessage, Start,
+};
+use longwire_hub::{HubConfig, Identity, Namespace, Operation, Permissions, broker};
+
+use crate::support::*;
+
+fn after(position: Position, seq: u64) -> Start {
+    Start::After(Position { seq, ..position })
+}
+
+#[test]
+fn what_was_missed_comes_in_pages_and_then_live() {
+    let mut hall = Hall::new();
+    let last = (0..600).map(|_| hall.publish("a", "x")).last().expect("some");
+    let session = hall.connect();
+    let subscribed = hall.subscribe(session, 1, "a", after(last, 10));
+    assert_eq!(subscribed.outcome, Outcome::Deltas { after: 10 });
+    assert_eq!(subscribed.position, last);
+    hall.publish("a", "live");
+    let expected = [
+        Short::Page(10, 266, true),
+        Short::Page(266, 522, true),
+        Short::Page(522, 600, false),
+        Short::Message(600, 0, 601),
+    ];
+    assert_eq!(hall.pushes(session, 1), expected);
+    assert_eq!(hall.stats().recoveries.deltas, 1);
+    assert_eq!((hall.stats().recovered, hall.stats().deliveries), (590, 591));
+}
+
+#[test]
+fn a_position_at_the_end_missed_nothing() {
+    let mut hall = Hall::new();
+    let last = hall.publish("a", "x");
+    let session = hall.connect();
+    assert_eq!(hall.subscribe(session, 1, "a", after(last, 1)).outcome, Outcome::Live);
+    assert_eq!(hall.take(session), None);
+}
+
+#[test]
+fn a_position_that_is_no_longer_kept_is_truncated() {
+    let mut namespace = Namespace::default();
+    namespace.retention.count = 3;
+    let mut hall = Hall::in_namespace(namespace);
+    let last = (0..10).map(|_| hall.publish("a", "x")).last().expect("some");
+    let session = hall.connect();
+    let subscribed = hall.subscribe(session, 1, "a", after(last, 6));
+    assert_eq!(subscribed.outcome, Outcome::Truncated { after: 7 });
+    assert_eq!(hall.pushes(session, 1), [Short::Page(7, 10, false)]);
+    let subscribed = hall.subscribe(session, 2, "a", after(last, 7));
+    assert_eq!(subscribed.outcome, Outcome::Deltas { after: 7 });
+    assert_eq!(hall.stats().recoveries.truncated, 1);
+}
+
+#[test]
+fn a_position_of_another_epoch_or_beyond_the_end_is_truncated() {
+    let mut hall = Hall::new();
+    let last = hall.publish("a", "x");
+    let session = hall.connect();
+    let other = Position { epoch: Epoch::from_random(5), seq: 1 };
+    let subscribed = hall.subscribe(session, 1, "a", Start::After(other));
+    assert_eq!(subscribed.outcome, Outcome::Truncated { after: 0 });
+    assert_eq!(hall.pushes(session, 1), [Short::Page(0, 1, false)]);
+    let subscribed = hall.subscribe(session, 2, "a", after(last, 2));
+    assert_eq!(subscribed.outcome, Outcome::Truncated { after: 0 });
+}
+
+#[test]
+fn the_beginning_the_last_and_a_time_are_places_to_begin() {
+    let mut hall = Hall::new();
+    hall.publish("a", "x");
+    hall.pass(ms(100));
+    let then = hall.clock.now().unix_ms;
+    hall.publish("a", "x");
+    hall.publish("a", "x");
+    let session = hall.connect();
+    for (sub, start, outcome) in [
+        (1, Start::Beginning, Outcome::Deltas { after: 0 }),
+        (2, Start::Last(1), Outcome::Snapshot { after: 2 }),
+        (3, Start::Last(100), Outcome::Snapshot { after: 0 }),
+        (4, Start::Time(then), Outcome::Deltas { after: 1 }),
+        (5, Start::Time(0), Outcome::Deltas { after: 0 }),
+        (6, Start::Time(then + 1), Outcome::Live),
+        (7, Start::Last(0), Outcome::Live),
+    ] {
+        let subscribed = hall.subscribe(session, sub, "a", start);
+        assert_eq!(subscribed.outcome, outcome, "{start:?}");
+        let pages = match outcome {
+            Outcome::Live => vec![],
+            Outcome::Deltas { after } | Outcome::Snapshot { after } => {
+                vec![Short::Page(after, 3, false)]
+            }
+            _ => unreachable!("not among those above"),
+        };
+        assert_eq!(hall.pushes(session, sub), pages, "{start:?}");
+    }
+}
+
+#[test]
+fn a_client_without_pages_gets_messages() {
+    let mut hall = Hall::new();
+    hall.publish_many("a", 3);
+    let (session, _) =
+        hall.connect_with(Connect { capabilities: Capabilities::PINGS, ..connect() });
+    hall.subscribe(session, 1, "a", Start::Beginning);
+    let expected = [Short::Message(0, 0, 1), Short::Message(1, 0, 2), Short::Message(2, 0, 3)];
+    assert_eq!(hall.pushes(session, 1), expected);
+}
+
+#[test]
+fn pages_of_several_subscriptions_and_sessions_take_turns() {
+    let mut config = HubConfig::default();
+    config.page_records = 10;
+    config.max_page_reads = 1;
+    let mut hall = Hall::with(config);
+    for name in ["a", "b", "c"] {
+        hall.publish_many(name, 25);
+    }
+    hall.hold_events = true;
+    let subscriptions =
+        vec![subscribe(1, "a", Start::Beginning, None), subscribe(2, "b", Start::Beginning, None)];
+    let one = hall.open();
+    hall.receive(one, ClientMessage::Connect(Box::new(Connect { subscriptions, ..connect() })));
+    let subscriptions = vec![subscribe(3, "c", Start::Beginning, None)];
+    let two = hall.open();
+    hall.receive(two, ClientMessage::Connect(Box::new(Connect { subscriptions, ..connect() })));
+    let mut order = Vec::new();
+    while !hall.events.is_empty() {
+        hall.release(0);
+        for session in [one, two] {
+            for message in hall.take_all(session) {
+                if let ServerMessage::Push(push) = message {
+                    order.push((push.sub, short(push.pushed)));
+                }
+            }
+        }
+    }
+    let page = |from, to, more| Short::Page(from, to, more);
+    let expected = [
+        (1, page(0, 10, true)),
+        (3, page(0, 10, true)),
+        (2, page(0, 10, true)),
+        (3, page(10, 20, true)),
+        (1, page(10, 20, true)),
+        (3, page(20, 25, false)),
+        (2, page(10, 20, true)),
+        (1, page(20, 25, false)),
+        (2, page(20, 25, false)),
+    ];
+    assert_eq!(order, expected);
+}
+
+#[test]
+fn those_who_want_the_same_page_share_the_reading() {
+    let mut hall = Hall::new();
+    hall.publish_many("a", 300);
+    hall.hold_events = true;
+    let sessions: Vec<_> = (0..50).map(|_| hall.connect()).collect();
+    for &session in &sessions {
+        let subscribe = subscribe(1, "a", Start::Beginning, None);
+        hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
+    }
+    let mut pages = 0;
+    while let Some(event) = hall.events.front() {
+        let is_page = |it: &broker::Event| {
+            matches!(it, broker::Event::Completed { result: Ok(broker::Response::Page(_)), .. })
+        };
+        pages += usize::from(is_page(event));
+        hall.release(0);
+    }
+    for session in sessions {
+        assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
+        let expected = [Short::Page(0, 256, true), Short::Page(256, 300, false)];
+        assert_eq!(hall.pushes(session, 1), expected);
+    }
+    assert!(pages < 10, "{pages} pages were read");
+}
+
+#[test]
+fn what_a_page_has_beyond_the_live_record_comes_live() {
+    let mut hall = Hall::new();
+    hall.publish_many("a", 2);
+    let session = hall.connect();
+    hall.hold_events = true;
+    let subscribe = subscribe(1, "a", Start::Beginning, None);
+    hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
+    hall.release(0);
+    // Published before the page is read, and told behind it.
+    let operation = Operation::Publish { channel: channel("a"), publication: publication("x") };
+    hall.request(Identity::nameless(Permissions::all()), operation);
+    hall.release(0);
+    assert_eq!(hall.events.len(), 3);
+    hall.release(2);
+    assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
+    assert_eq!(hall.pushes(session, 1), [Short::Page(0, 2, false)]);
+    assert_eq!(hall.stats().subscriptions.live, 1);
+    hall.release(0);
+    hall.release(0);
+    assert_eq!(hall.pushes(session, 1), [Short::Message(2, 0, 3)]);
+}
+
+#[test]
+fn live_records_that_the_broker_did_not_tell_are_read() {
+    let mut hall = Hall::new();
+    let session = hall.connect();
+    hall.subscribe(session, 1, "a", Start::Now);
+    hall.hold_events = true;
+    for _ in 0..4 {
+        let publication = publication("x");
+        let operation = Operation::Publish { channel: channel("a"), publication };
+        hall.request(Identity::nameless(Permissions::all()), operation);
+    }
+    // Completions and records alternate: the second and third record get lost on the way.
+    assert_eq!(hall.events.len(), 8);
+    hall.events.remove(5);
+    hall.events.remove(3);
+    while !hall.events.is_empty() {
+        hall.release(0);
+    }
+    let expected = [Short::Message(0, 0, 1), Short::Page(1, 4, false)];
+    assert_eq!(hall.pushes(session, 1), expected);
+    assert_eq!(hall.stats().repaired, 2);
+}
+
+#[test]
+fn a_record_that_is_told_twice_comes_once() {
+    let mut hall = Hall::new();
+    let session = hall.connect();
+    hall.subscribe(session, 1, "a", Start::Now);
+    hall.hold_events = true;
+    let operation = Operation::Publish { channel: channel("a"), publication: publication("x") };
+    hall.request(Identity::nameless(Permissions::all()), operation);
+    let told = hall.events[1].clone();
+    hall.events.push_back(told);
+    while !hall.events.is_empty() {
+        hall.release(0);
+    }
+    assert_eq!(hall.pushes(session, 1), [Short::Message(0, 0, 1)]);
+}
+
+#[test]
+fn what_was_dropped_while_it_was_read_is_told_as_lost() {
+    let mut namespace = Namespace::default();
+    namespace.retention.count = 300;
+    let mut hall = Hall::in_namespace(namespace);
+    hall.publish_many("a", 300);
+    let session = hall.connect();
+    hall.narrow(session);
+    let subscribed = hall.subscribe(session, 1, "a", Start::Beginning);
+    assert_eq!(subscribed.outcome, Outcome::Deltas { after: 0 });
+    // The first page congests the pipe; meanwhile the rest is dropped.
+    hall.publish_many("a", 500);
+    let pushed = hall.pushes(session, 1);
+    assert_eq!(pushed[0], Short::Page(0, 256, true));
+    assert_eq!(pushed[1], Short::Lost(256, 500));
+    assert_eq!(pushed[2..], [Short::Page(500, 756, true), Short::Page(756, 800, false)]);
+    assert_eq!(hall.stats().lost, 244);
+}
+
+#[test]
+fn a_broker_that_cannot_attach_refuses_the_subscription() {
+    let mut hall = Hall::new();
+    let session = hall.connect();
+    hall.hold_events = true;
+    let subscribe = subscribe(1, "a", Start::Beginning, None);
+    hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
+    let Some(broker::Event::Completed { result, .. }) = hall.events.front_mut() else {
+        panic!("attached at once");
+    };
+    *result = Err(broker::Error::Unavailable("it is away".into()));
+    hall.release(0);
+    let refusal = hall.error(session);
+    assert_eq!(refusal.code, ErrorCode::Unavailable);
+    assert!(refusal.retry_after_ms.is_some());
+    assert_eq!(hall.stats().channels, 0);
+}
+
+#[test]
+fn a_page_that_cannot_be_read_ends_the_subscription() {
+    let mut hall = Hall::new();
+    hall.publish_many("a", 3);
+    let session = hall.connect();
+    hall.hold_events = true;
+    let subscribe = subscribe(1, "a", Start::Beginning, None);
+    hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
+    hall.release(0);
+    hall.release(0);
+    let Some(broker::Event::Completed { result, .. }) = hall.events.front_mut() else {
+        panic!("a page is read");
+    };
+    *result = Err(broker::Error::Corrupt("a place".into()));
+    hall.release(0);
+    assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
+    assert_eq!(hall.pushes(session, 1), [Short::Unsubscribed(ErrorCode::Internal)]);
+    assert_eq!(hall.stats().subscriptions, longwire_hub::Subscriptions::default());
+}

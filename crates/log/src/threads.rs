@@ -1,0 +1,248 @@
+//! The log's threads: one that writes, some that read, and what they share with the handle.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    Completion, Config, LogError, Machine, Request, Stats, Wake, machine, pace::Pace,
+    storage::Storage,
+};
+
+/// What the handle and the threads share.
+pub(crate) struct Shared {
+    writes: Mutex<Writes>,
+    /// The writer waits here.
+    written: Condvar,
+    reads: Mutex<Reads>,
+    /// The readers wait here.
+    asked: Condvar,
+    done: Mutex<VecDeque<Completion>>,
+    stats: Mutex<(Stats, Stats)>,
+    wake: Wake,
+    max_waiting_bytes: usize,
+}
+
+#[derive(Default)]
+struct Writes {
+    requests: Vec<(u64, Request)>,
+    bytes: usize,
+    /// The writer is woken when there are so many.
+    wanted: usize,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Reads {
+    requests: VecDeque<(u64, Request)>,
+    closed: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(config: &Config, wake: Wake) -> Self {
+        Self {
+            writes: Mutex::default(),
+            written: Condvar::new(),
+            reads: Mutex::default(),
+            asked: Condvar::new(),
+            done: Mutex::default(),
+            stats: Mutex::default(),
+            wake,
+            max_waiting_bytes: config.max_waiting_bytes,
+        }
+    }
+
+    pub(crate) fn submit(&self, token: u64, request: Request) {
+        let refused = if request.writes() {
+            self.submit_write(token, request)
+        } else {
+            self.submit_read(token, request)
+        };
+        if let Err(error) = refused {
+            self.complete([Completion { token, result: Err(error) }]);
+        }
+    }
+
+    pub(crate) fn take_done(&self, into: &mut VecDeque<Completion>) {
+        mem::swap(&mut *lock(&self.done), into);
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let stats = lock(&self.stats);
+        let (written, read) = &*stats;
+        Stats { pages: read.pages, corrupt: read.corrupt, ..written.clone() }
+    }
+
+    /// Nothing more is taken; what was submitted is written.
+    pub(crate) fn close(&self) {
+        lock(&self.writes).closed = true;
+        self.written.notify_all();
+        lock(&self.reads).closed = true;
+        self.asked.notify_all();
+    }
+
+    fn submit_write(&self, token: u64, request: Request) -> Result<(), LogError> {
+        let mut writes = lock(&self.writes);
+        if writes.closed {
+            return Err(LogError::Closed);
+        }
+        let bytes = cost(&request);
+        if writes.bytes > 0 && writes.bytes + bytes > self.max_waiting_bytes {
+            return Err(LogError::Overloaded);
+        }
+        writes.bytes += bytes;
+        writes.requests.push((token, request));
+        if writes.requests.len() == writes.wanted {
+            self.written.notify_one();
+        }
+        Ok(())
+    }
+
+    fn submit_read(&self, token: u64, request: Request) -> Result<(), LogError> {
+        let mut reads = lock(&self.reads);
+        if reads.closed {
+            return Err(LogError::Closed);
+        }
+        if reads.requests.len() >= MAX_WAITING_READS {
+            return Err(LogError::Overloaded);
+        }
+        reads.requests.push_back((token, request));
+        self.asked.notify_one();
+        Ok(())
+    }
+
+    fn complete(&self, completions: impl IntoIterator<Item = Completion>) {
+        lock(&self.done).extend(completions);
+        (self.wake)();
+    }
+
+    /// Waits for requests that write, until `until` at most; then for those that are expected to come at once. None: the log
+    /// is closed, and nothing is left.
+    fn gather(&self, pace: &Pace, until: Instant) -> Option<Vec<(u64, Request)>> {
+        let mut writes = lock(&self.writes);
+        writes.wanted = 1;
+        while writes.requests.is_empty() {
+            if writes.closed {
+                return None;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Some(Vec::new());
+            }
+            writes = self.wait(writes, left);
+        }
+        let (expected, window) = pace.expect(Instant::now());
+        let until = Instant::now() + window;
+        writes.wanted = expected;
+        while writes.requests.len() < expected && !writes.closed {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            writes = self.wait(writes, left);
+        }
+        writes.wanted = 0;
+        writes.bytes = 0;
+        Some(mem::take(&mut writes.requests))
+    }
+
+    fn wait<'a>(&self, writes: MutexGuard<'a, Writes>, time: Duration) -> MutexGuard<'a, Writes> {
+        self.written.wait_timeout(writes, time).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// The writer: gathers, commits, sweeps.
+pub(crate) fn write(shared: &Shared, mut machine: Machine, config: &Config) {
+    let _guard = Stopped(shared);
+    let mut pace = Pace::new(config.longest_window);
+    let mut commit_us = crate::Histogram::default();
+    let mut sweep_at = Instant::now() + config.sweep_interval;
+    while let Some(requests) = shared.gather(&pace, sweep_at) {
+        for (token, request) in requests {
+            machine.submit(token, request);
+        }
+        while machine.is_waiting() {
+            let began = Instant::now();
+            let requests = machine.commit();
+            let ended = Instant::now();
+            commit_us.record_time(ended - began);
+            pace.committed(requests, ended - began, ended);
+            let mut completions = VecDeque::with_capacity(requests);
+            while let Some(completion) = machine.poll() {
+                completions.push_back(completion);
+            }
+            shared.complete(completions);
+        }
+        let now = Instant::now();
+        if now >= sweep_at {
+            let pause = if machine.sweep(unix_ms()) { SLICE_EVERY } else { config.sweep_interval };
+            sweep_at = Instant::now() + pause;
+        }
+        let stats = Stats { commit_us: commit_us.clone(), ..machine.stats().clone() };
+        lock(&shared.stats).0 = stats;
+    }
+}
+
+/// A reader.
+pub(crate) fn read(shared: &Shared, storage: &dyn Storage) {
+    let mut reads = lock(&shared.reads);
+    loop {
+        if let Some((token, request)) = reads.requests.pop_front() {
+            let result = if reads.closed { Some(Err(LogError::Closed)) } else { None };
+            drop(reads);
+            let result = result.or_else(|| machine::read(storage, &request));
+            if let Some(result) = result {
+                lock(&shared.stats).1.count_read(&result);
+                shared.complete([Completion { token, result }]);
+            }
+            reads = lock(&shared.reads);
+        } else if reads.closed {
+            return;
+        } else {
+            reads = shared.asked.wait(reads).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// However the writer ends, nobody waits for it in vain.
+struct Stopped<'a>(&'a Shared);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        let mut writes = lock(&self.0.writes);
+        writes.closed = true;
+        let left = mem::take(&mut writes.requests);
+        drop(writes);
+        if !left.is_empty() {
+            let closed = |(token, _)| Completion { token, result: Err(LogError::Closed) };
+            self.0.complete(left.into_iter().map(closed));
+        }
+    }
+}
+
+/// Bytes that a waiting request stands for.
+fn cost(request: &Request) -> usize {
+    let body = match request {
+        Request::Append(append) => append.body.len(),
+        _ => 0,
+    };
+    body + size_of::<(u64, Request)>()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// So many reads wait at most: some MiB.
+const MAX_WAITING_READS: usize = 65_536;
+
+/// Between two slices of the sweeper: writes come between them.
+const SLICE_EVERY: Duration = Duration::from_millis(20);

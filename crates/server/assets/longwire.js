@@ -1,0 +1,1 @@
+../../../sdk/typescript/dist/longwire.js

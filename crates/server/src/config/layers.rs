@@ -1,0 +1,117 @@
+//! Where settings come from: the file, the environment, the flags. Each layer covers those before it.
+
+use std::{fs, io::ErrorKind, path::Path};
+
+use figment::{
+    Figment, Metadata, Profile, Provider,
+    value::{Dict, Map, Value},
+};
+
+use super::ConfigError;
+
+/// Settings that the command line gave, as pairs of a key with dots and a value.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides(Vec<(String, String)>);
+
+impl Overrides {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a key such as `limits.connections`; the value is written as in the file, where text may do
+    /// without quotes.
+    pub fn set(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        self.0.push((key.into(), value.into()));
+    }
+}
+
+/// All layers, from the lowest to the highest.
+pub(super) fn gather(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    overrides: &Overrides,
+) -> Result<Figment, ConfigError> {
+    let mut figment = Figment::new();
+    if let Some(layer) = read_file(file)? {
+        figment = figment.merge(layer);
+    }
+    let mut variables: Vec<_> = environment
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(PREFIX) && !OTHERS.contains(&&name[PREFIX.len()..]))
+        .collect();
+    variables.sort();
+    for (name, value) in variables {
+        let key = name[PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
+        figment = figment.merge(Layer::single(format!("the variable {name}"), &key, &value));
+    }
+    for (key, value) in &overrides.0 {
+        figment = figment.merge(Layer::single("the command line".to_owned(), key, value));
+    }
+    Ok(figment)
+}
+
+/// One source of settings.
+struct Layer {
+    name: String,
+    dict: Result<Dict, figment::Error>,
+}
+
+impl Layer {
+    fn single(name: String, key: &str, text: &str) -> Self {
+        let mut value = value_of(key, text);
+        for part in key.rsplit('.') {
+            value = Value::from(Dict::from([(part.to_owned(), value)]));
+        }
+        Self { name, dict: Ok(value.into_dict().unwrap_or_default()) }
+    }
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.dict.clone()?))
+    }
+}
+
+/// The file that was named, which must be there, or the default one, which may be missing.
+fn read_file(named: Option<&Path>) -> Result<Option<Layer>, ConfigError> {
+    let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => return Ok(None),
+        Err(error) => return Err(ConfigError::Unreadable { file: path.to_owned(), error }),
+    };
+    let table: toml::Table = toml::from_str(&text).map_err(|error| ConfigError::Syntax {
+        file: path.to_owned(),
+        line: error.span().map(|span| 1 + text[..span.start].matches('\n').count()),
+        message: error.message().to_owned(),
+    })?;
+    let dict = Value::serialize(table).map(|value| value.into_dict().unwrap_or_default());
+    Ok(Some(Layer { name: path.display().to_string(), dict }))
+}
+
+/// A value of the environment or of a flag: as TOML has it, or else a text.
+fn value_of(key: &str, text: &str) -> Value {
+    let is_text = TEXTS.iter().any(|name| key.rsplit('.').next() == Some(name));
+    let parsed = toml::from_str::<toml::Table>(&format!("value = {text}")).ok();
+    let parsed = parsed.filter(|table| !is_text && table.len() == 1);
+    parsed
+        .and_then(|mut table| Value::serialize(table.remove("value")).ok())
+        .unwrap_or_else(|| Value::from(text))
+}
+
+const PREFIX: &str = "LONGWIRE_";
+
+/// What else has the prefix: variables of the commands, which are no settings of the server.
+const OTHERS: &[&str] = &["LOG", "TOKEN", "URL"];
+
+/// Read if it lies in the working folder and no other was named.
+const DEFAULT_FILE: &str = "longwire.toml";
+
+/// Keys whose values are text even where they look like a number.
+const TEXTS: &[&str] =
+    &["data", "ed25519_public_key", "hmac_secret", "key", "key_sha256", "listen", "name"];

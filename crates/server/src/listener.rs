@@ -1,0 +1,335 @@
+//! The listener: one port for `WebSocket`s and for HTTP.
+//!
+//! A connection whose first request is for a WebSocket goes straight to the WebSocket library, which then holds nothing
+//! of HTTP for the rest of its life; every other one goes through hyper, which also upgrades what comes later.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use http::Request;
+use hyper::{body::Incoming as IncomingBody, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use longwire::{
+    Acceptor, Config, OriginPolicy, Subprotocol,
+    proto::Keepalive,
+    server::{Connections, HandshakeLimits},
+};
+use longwire_channel::Codec;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_service::Service;
+use tracing::{debug, warn};
+
+use crate::{
+    app::App,
+    config::LimitsConfig,
+    upgrade::{self, Plan},
+};
+
+/// Accepts connections and serves each in a task of its own.
+pub(crate) struct Listener {
+    front: Arc<Front>,
+    tcp: TcpListener,
+    permits: Arc<Semaphore>,
+    per_ip: Option<Arc<PerIp>>,
+}
+
+/// What every connection needs. Also how all of them are ended.
+pub(crate) struct Front {
+    app: Arc<App>,
+    router: Router,
+    acceptor: Acceptor,
+    sockets: Connections,
+    tasks: TaskTracker,
+    /// No more requests are read.
+    stopping: CancellationToken,
+    /// What is left is dropped.
+    aborting: CancellationToken,
+}
+
+/// Connections of each address.
+struct PerIp {
+    most: usize,
+    counts: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// One connection's place among those of its address.
+struct Place(Arc<PerIp>, IpAddr);
+
+impl Front {
+    pub(crate) fn new(app: Arc<App>, router: Router) -> Self {
+        let sockets = Connections::new();
+        let acceptor = acceptor(&app.config.limits).track(&sockets);
+        Self {
+            app,
+            router,
+            acceptor,
+            sockets,
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            aborting: CancellationToken::new(),
+        }
+    }
+
+    /// No more connections and no more requests.
+    pub(crate) fn stop(&self) {
+        self.stopping.cancel();
+        self.tasks.close();
+    }
+
+    /// Waits until every connection has ended, at most so long; then drops what is left, and says how many those were.
+    pub(crate) async fn end(&self, limit: Duration) -> usize {
+        if timeout(limit, self.tasks.wait()).await.is_ok() {
+            return 0;
+        }
+        let left = self.tasks.len();
+        self.aborting.cancel();
+        self.sockets.close_all(longwire::CloseCode::GOING_AWAY, Duration::ZERO).await;
+        self.tasks.wait().await;
+        left
+    }
+}
+
+impl Listener {
+    pub(crate) fn new(front: Arc<Front>, tcp: TcpListener) -> Self {
+        let limits = &front.app.config.limits;
+        let permits = limits.connections.min(Semaphore::MAX_PERMITS);
+        let per_ip = limits.connections_per_ip;
+        Self {
+            tcp,
+            permits: Arc::new(Semaphore::new(permits)),
+            per_ip: per_ip.map(|most| Arc::new(PerIp { most, counts: Mutex::default() })),
+            front,
+        }
+    }
+
+    /// Accepts until [`Front::stop`].
+    pub(crate) async fn run(self) {
+        loop {
+            let accepted = async {
+                let permit =
+                    self.permits.clone().acquire_owned().await.expect("it is never closed");
+                (self.accept().await, permit)
+            };
+            let ((stream, peer), permit) = tokio::select! {
+                accepted = accepted => accepted,
+                () = self.front.stopping.cancelled() => return,
+            };
+            let place = match &self.per_ip {
+                None => None,
+                Some(per_ip) => {
+                    let Some(place) = per_ip.take(peer.ip()) else {
+                        self.front.app.metrics.refused("connections_per_ip");
+                        debug!(%peer, "refused: its address has all the connections it may have");
+                        continue;
+                    };
+                    Some(place)
+                }
+            };
+            let front = self.front.clone();
+            let task = front.tasks.spawn(serve(front.clone(), stream, peer, (permit, place)));
+            if let Some(development) = &self.front.app.development {
+                development.note_task(task.abort_handle());
+            }
+        }
+    }
+
+    /// The next connection, whatever happened to those before it.
+    async fn accept(&self) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.tcp.accept().await {
+                Ok((stream, peer)) => {
+                    prepare(&stream, self.front.app.config.limits.stall_timeout.0);
+                    return (stream, peer);
+                }
+                // The client has gone: nothing that concerns the next.
+                Err(error) if is_of_connection(&error) => {}
+                Err(error) => {
+                    warn!(%error, "accepting failed; trying again in a second");
+                    sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+}
+
+/// One connection, from its first byte to its end.
+async fn serve(
+    front: Arc<Front>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    _places: (OwnedSemaphorePermit, Option<Place>),
+) {
+    // Boxed, so that what only HTTP and a handshake need goes with them.
+    let opened = Box::pin(open(&front, stream, peer)).await;
+    let Some((incoming, plan)) = opened else { return };
+    let answer = plan.answer(incoming.answer());
+    let app = front.app.clone();
+    let served = incoming.serve_with(answer, move |socket| plan.attend(app, socket, peer.ip()));
+    if let Err(error) = served.await {
+        debug!(%peer, %error, "a WebSocket did not open");
+    }
+}
+
+/// What a connection's first bytes ask for: a WebSocket, or HTTP, which is served to its end.
+async fn open(
+    front: &Arc<Front>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> Option<(longwire::Incoming<TcpStream>, Plan)> {
+    let mut head = [0; HEAD_PEEKED];
+    let peeked = tokio::select! {
+        peeked = timeout(front.app.config.limits.connect_timeout.0, stream.peek(&mut head)) => peeked,
+        () = front.stopping.cancelled() => return None,
+    };
+    let Ok(Ok(length)) = peeked else { return None };
+    if !upgrade::is_for_socket(&head[..length]) {
+        http(front, stream, peer).await;
+        return None;
+    }
+    let incoming = match front.acceptor.read(stream).await {
+        Ok(incoming) => incoming.from_peer(peer),
+        Err(error) => {
+            debug!(%peer, %error, "an opening handshake was refused");
+            front.app.metrics.refused("handshake");
+            return None;
+        }
+    };
+    let request = incoming.request();
+    match upgrade::plan(&front.app, request.uri(), request.headers(), incoming.subprotocols()).await
+    {
+        Ok(plan) => Some((incoming, plan)),
+        Err(refusal) => {
+            let response = crate::http::refusal_response(&refusal);
+            // The refusal is what counts, whether it arrives or not.
+            let _ = incoming.reject(response).await;
+            None
+        }
+    }
+}
+
+/// HTTP/1.1 until the connection ends, or is upgraded.
+async fn http(front: &Arc<Front>, stream: TcpStream, peer: SocketAddr) {
+    let limits = &front.app.config.limits;
+    let service = service_fn(|request: Request<IncomingBody>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(Upgrader(front.acceptor.clone()));
+        front.router.clone().call(request)
+    });
+    let head_bytes = limits.head_bytes.bytes();
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle_timeout.0)
+        .max_header_size(head_bytes)
+        .max_buf_size(head_bytes)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let mut stopping = false;
+    loop {
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = front.stopping.cancelled(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+                continue;
+            }
+            () = front.aborting.cancelled() => return,
+        };
+        if let Err(error) = result {
+            debug!(%peer, %error, "an HTTP connection failed");
+        }
+        return;
+    }
+}
+
+/// How `WebSocket`s are accepted behind hyper; in each request's extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct Upgrader(pub(crate) Acceptor);
+
+/// How `WebSocket`s are accepted. Origins are checked by the rule that HTTP has too.
+fn acceptor(limits: &LimitsConfig) -> Acceptor {
+    let subprotocols = Codec::ALL.iter().map(|codec| {
+        Subprotocol::new(codec.subprotocol()).expect("the names of the codecs are tokens")
+    });
+    let mut config = Config::default();
+    config.limits.max_message_size = limits.message_bytes.0;
+    config.limits.max_frame_size = limits.message_bytes.0;
+    config.limits.max_buffered_amount = limits.queue_bytes.bytes().saturating_add(BEYOND_QUEUE);
+    config.keepalive =
+        Some(Keepalive { interval: limits.ping_interval.0, timeout: limits.pong_timeout.0 });
+    let mut handshake = HandshakeLimits::default();
+    handshake.max_head_size = limits.head_bytes.bytes();
+    Acceptor::new()
+        .config(config)
+        .origins(OriginPolicy::any())
+        .subprotocols(subprotocols)
+        .handshake_timeout(limits.connect_timeout.0)
+        .handshake_limits(handshake)
+}
+
+/// What every connection gets, whatever it is for.
+fn prepare(stream: &TcpStream, stall_timeout: Duration) {
+    // Without it a small message waits for the acknowledgement of the one before.
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "TCP_NODELAY could not be set");
+    }
+    // A peer that takes nothing, or is gone, is cut by the system.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(stall_timeout)) {
+        debug!(%error, "TCP_USER_TIMEOUT could not be set");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = stall_timeout;
+}
+
+impl PerIp {
+    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        Some(Place(self.clone(), address))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.1);
+            }
+        }
+    }
+}
+
+fn is_of_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// Bytes that are looked at: the first line of nearly every request. A longer one goes through hyper.
+const HEAD_PEEKED: usize = 1024;
+
+/// Bytes that the hub may still send to a client that is over its queue: a page and the answers to its commands. Whoever
+/// has more than that waiting is ended.
+const BEYOND_QUEUE: usize = 16 << 20;

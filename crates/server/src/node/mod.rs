@@ -1,0 +1,293 @@
+//! The node: the one place that drives the hub and the brokers, and writes to everybody's pipe.
+
+mod handle;
+mod sessions;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use longwire_channel::{Epoch, Record, Refusal};
+use longwire_hub::{
+    Answer, Credentials, Effect, Hub, HubConfig, Input, Now, SessionId, Target,
+    broker::{self, Broker},
+};
+use slab::Slab;
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    time::sleep_until,
+};
+use tracing::{debug, error};
+
+pub(crate) use self::handle::{NodeHandle, Snapshot, Visitor};
+use self::{handle::Command, sessions::Sessions};
+use crate::{
+    auth::{Authorisation, Authoriser},
+    pipe::{Live, LiveKey},
+    storage::Storage,
+};
+
+/// Drives the hub and the brokers. It is one task, so that all of this has one order.
+pub(crate) struct Node {
+    hub: Hub,
+    storage: Storage,
+    sessions: Sessions,
+    requests: Slab<oneshot::Sender<Result<Answer, Refusal>>>,
+    authoriser: Arc<dyn Authoriser>,
+    handle: NodeHandle,
+    commands: mpsc::Receiver<Command>,
+    departures: mpsc::UnboundedReceiver<SessionId>,
+    wake: Arc<Notify>,
+    log_failed: Arc<AtomicBool>,
+    now: Now,
+}
+
+/// What a node is made of.
+pub(crate) struct Parts {
+    pub(crate) config: HubConfig,
+    pub(crate) storage: Storage,
+    pub(crate) authoriser: Arc<dyn Authoriser>,
+    /// Notified when the broker has something.
+    pub(crate) wake: Arc<Notify>,
+    /// Bytes that may wait for a client before it counts as congested.
+    pub(crate) queue_bytes: usize,
+}
+
+impl Node {
+    pub(crate) fn new(parts: Parts) -> (Self, NodeHandle) {
+        let (commands_in, commands) = mpsc::channel(COMMANDS);
+        let (departures_in, departures) = mpsc::unbounded_channel();
+        let log_failed = Arc::new(AtomicBool::new(false));
+        let handle = NodeHandle::new(commands_in, departures_in, log_failed.clone());
+        let now = now();
+        let node = Self {
+            hub: Hub::new(parts.config, rand::random(), now),
+            storage: parts.storage,
+            sessions: Sessions::new(parts.queue_bytes),
+            requests: Slab::new(),
+            authoriser: parts.authoriser,
+            handle: handle.clone(),
+            commands,
+            departures,
+            wake: parts.wake,
+            log_failed,
+            now,
+        };
+        (node, handle)
+    }
+
+    /// Works until a [`Command::Stop`].
+    pub(crate) async fn run(mut self) {
+        let mut turn = Vec::with_capacity(TURN);
+        loop {
+            let deadline = earliest(self.hub.poll_timeout(), self.storage.poll_timeout());
+            let wake = self.wake.clone();
+            let departed = tokio::select! {
+                biased;
+                _ = self.commands.recv_many(&mut turn, TURN) => None,
+                session = self.departures.recv() => session,
+                () = wake.notified() => None,
+                () = until(deadline) => None,
+            };
+            self.now = now();
+            for command in turn.drain(..) {
+                if let Command::Stop(stopped) = command {
+                    // Whoever waits may have left.
+                    let _ = stopped.send(());
+                    return;
+                }
+                self.obey(command);
+            }
+            // Those who left come behind what others say, so they are looked for however much there is.
+            let mut departed = departed.or_else(|| self.departures.try_recv().ok());
+            while let Some(session) = departed {
+                self.depart(session);
+                departed = self.departures.try_recv().ok();
+            }
+            if self.hub.poll_timeout().is_some_and(|due| due <= self.now.instant) {
+                self.hub.handle_timeout(self.now);
+            }
+            self.settle();
+            // Other tasks of this thread get their turn, however much there is to do.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Open { session, pipe, info, identity } => {
+                self.sessions.open(session, pipe);
+                self.feed(match identity {
+                    None => Input::Opened { session, info },
+                    Some(identity) => Input::OpenedAs { session, info, identity },
+                });
+            }
+            Command::Input(Input::Drained { session }) => {
+                if self.sessions.has_drained(session) {
+                    self.feed(Input::Drained { session });
+                }
+            }
+            Command::Input(input) => self.feed(input),
+            Command::Gone(session) => self.depart(session),
+            Command::Request { identity, operation, answer } => {
+                let request = self.requests.insert(answer) as u64;
+                self.feed(Input::Requested { request, identity, operation });
+            }
+            Command::Inspect(answer) => {
+                let queue_bytes = self.sessions.buffered();
+                let stats = self.hub.stats().clone();
+                let log = self.storage.log_stats();
+                // Whoever asked may have left.
+                let _ = answer.send(Snapshot { stats, queue_bytes, log });
+            }
+            Command::Stop(_) => {}
+        }
+    }
+
+    fn depart(&mut self, session: SessionId) {
+        self.sessions.forget(session);
+        self.feed(Input::Gone { session });
+        self.handle.release(session);
+    }
+
+    /// Tells the hub, and does what it wants at once.
+    fn feed(&mut self, input: Input) {
+        self.hub.handle(input, self.now);
+        self.perform_all();
+    }
+
+    /// Goes on until neither the hub nor the broker has anything.
+    fn settle(&mut self) {
+        self.perform_all();
+        while let Some(event) = self.storage.poll(self.now) {
+            if let broker::Event::Completed { result: Err(broker::Error::Failed(cause)), .. } =
+                &event
+                && !self.log_failed.swap(true, Ordering::Relaxed)
+            {
+                error!(cause, "the log has failed: durable channels take nothing until a restart");
+            }
+            self.feed(Input::Broker(event));
+        }
+    }
+
+    fn perform_all(&mut self) {
+        loop {
+            while let Some(effect) = self.hub.poll_effect() {
+                self.perform(effect);
+            }
+            let Some(session) = self.sessions.newly_congested() else { break };
+            self.await_drained(session);
+            self.hub.handle(Input::Congested { session }, self.now);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send { session, message } => self.sessions.send(session, &message),
+            Effect::Deliver { epoch, record, to } => self.deliver(epoch, &record, &to),
+            Effect::Authenticate { session, credentials } => {
+                self.authenticate(session, &credentials);
+            }
+            Effect::Broker { token, request } => self.storage.submit(token, request, self.now),
+            Effect::Respond { request, outcome } => {
+                let key = usize::try_from(request).unwrap_or(usize::MAX);
+                if let Some(answer) = self.requests.try_remove(key) {
+                    // Whoever asked may have left.
+                    let _ = answer.send(outcome);
+                }
+            }
+            Effect::Disconnect { session, disconnect } => {
+                debug!(%session, code = disconnect.code.0, reason = disconnect.reason, "disconnect");
+                self.sessions.close(session, &disconnect);
+            }
+        }
+    }
+
+    /// Writes a live record to everybody who is to get it, and its bytes once for all who get the same.
+    fn deliver(&mut self, epoch: Epoch, record: &Arc<Record>, to: &[Target]) {
+        let mut written: Vec<(LiveKey, Live)> = Vec::new();
+        for target in to {
+            let Some(form) = self.sessions.form(target.session) else { continue };
+            let key = LiveKey::new(form, target.sub, target.prev, target.skipped);
+            // Mostly there is one, and the same as before.
+            if !written.iter().any(|(known, _)| *known == key) {
+                if written.len() == FORMS {
+                    written.clear();
+                }
+                written.push((key, key.write(epoch, record)));
+            }
+            if let Some((_, live)) = written.iter().rev().find(|(known, _)| *known == key) {
+                self.sessions.deliver(target.session, live);
+            }
+        }
+    }
+
+    fn authenticate(&mut self, session: SessionId, credentials: &Credentials) {
+        match self.authoriser.authorise(credentials, self.now.unix_ms) {
+            Authorisation::Decided(outcome) => {
+                self.hub.handle(Input::Authenticated { session, outcome }, self.now);
+            }
+            Authorisation::Pending(decision) => {
+                let handle = self.handle.clone();
+                tokio::spawn(async move {
+                    let outcome = decision.await;
+                    handle.input(Input::Authenticated { session, outcome }).await;
+                });
+            }
+        }
+    }
+
+    fn await_drained(&self, session: SessionId) {
+        let Some(drained) = self.sessions.drained(session) else { return };
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            drained.await;
+            handle.input(Input::Drained { session }).await;
+        });
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("hub", &self.hub).finish_non_exhaustive()
+    }
+}
+
+/// Both clocks.
+fn now() -> Now {
+    Now { instant: Instant::now(), unix_ms: unix_ms() }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Commands that wait for the node. Each may hold a message of `limits.message_bytes`; whoever sends more waits.
+const COMMANDS: usize = 256;
+
+/// Commands of one turn, so that timers and the broker are seen in between.
+const TURN: usize = 256;
+
+/// Forms of one record that are remembered at a time; subscribers that saw different things before get their own.
+const FORMS: usize = 16;
