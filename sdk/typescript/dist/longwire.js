@@ -1118,7 +1118,7 @@ var Connection = class {
         (silentMs) => this.#lose(new LostError(`nothing came for ${Math.round(silentMs / 1e3)} s`, CloseCode.abnormal))
       ),
       refresher: new Refresher(clock, random, this.#credentials, {
-        refresh: (token, done) => this.call({ type: "refresh", id: this.#calls.nextId(), token }, done),
+        refresh: (token, done) => this.#refresh(token, done),
         signedOut: () => this.#signedOut(),
         failed: (error) => this.#user.failed(error)
       })
@@ -1132,13 +1132,19 @@ var Connection = class {
     this.#user.changed("open", { from });
     if (this.#open === open) this.#user.opened(connected2);
   }
+  #refresh(token, done) {
+    this.call({ type: "refresh", id: this.#calls.nextId(), token }, (answer2) => {
+      if (answer2.type === "refreshed") this.#presented = { token };
+      done(answer2);
+    });
+  }
   /** The transport has ended, or will: the code says what follows. */
   #ended({ code, reason, retryAfterMs }) {
     const verdict = verdictOf(code);
-    const refusedTicket = this.#presented.ticket !== void 0 && REFUSES_A_TICKET.includes(code) && this.#open === void 0;
-    if (refusedTicket || verdict === "refresh-token") this.#credentials.dropTicket();
+    const refusesTicket = this.#refusesTicket(code);
+    if (refusesTicket || verdict === "refresh-token") this.#credentials.dropTicket();
     const closed = new ClosedError(code, reason);
-    if (refusedTicket) return this.#begin(closed);
+    if (refusesTicket) return this.#begin(closed);
     if (verdict === "stop") return this.close(closed);
     if (verdict === "refresh-token" && !this.#credentials.canRefresh) return this.close(closed);
     const words = code === CloseCode.abnormal ? "the connection could not be made, or broke" : `closed with ${code}`;
@@ -1150,6 +1156,11 @@ var Connection = class {
     } else {
       this.#lose(lost, retryAfterMs);
     }
+  }
+  /** Whether a token, or nothing, may do where the ticket did not. */
+  #refusesTicket(code) {
+    if (this.#presented.ticket === void 0) return false;
+    return code === CloseCode.tokenExpired || this.#open === void 0 && REFUSES_A_TICKET.includes(code);
   }
   /** The next attempt comes later. */
   #lose(cause, retryAfterMs) {
@@ -1200,12 +1211,12 @@ var Connection = class {
 var PATIENCE_MS2 = 2e4;
 var SETTLED_MS = 5e3;
 var LONGEST_RETRY_MS = 36e5;
-var REFUSES_A_TICKET = [CloseCode.tokenExpired, 4501, 4502];
+var REFUSES_A_TICKET = [4501, 4502];
 
 // src/connection/wake.ts
 function currentPage() {
-  const { window, document } = globalThis;
-  return { window, document };
+  const { document } = globalThis;
+  return { window: typeof globalThis.addEventListener === "function" ? globalThis : void 0, document };
 }
 function watchWake(clock, page, wake) {
   const stops = [watchClock(clock, wake)];
@@ -1799,6 +1810,8 @@ var Track = class {
   /** The outcome said that records follow up to this `seq`. */
   #target = 0;
   #standing = "recovering";
+  /** Records that the policy passed over since the last one; the next one tells them. */
+  #passed = 0;
   /** The last page said that others follow. */
   #hasMore = false;
   constructor(position2, counters, tell) {
@@ -1827,7 +1840,8 @@ var Track = class {
       this.#reset({ epoch, seq: base });
     } else if (base > before.seq) {
       this.#position = { epoch, seq: base };
-      this.#lose(epoch, before.seq, base);
+      if (subscribed2.outcome === "snapshot") this.#passed += base - before.seq;
+      else this.#lose(epoch, before.seq, base);
     }
     this.#standing = this.#last >= seq ? "live" : "recovering";
     return this.#standing;
@@ -1873,8 +1887,8 @@ var Track = class {
     }
     if (prev > this.#last) return false;
     this.#position = { epoch: this.#epoch, seq: record2.seq };
-    this.#counters.skipped += skipped;
-    this.#deliver(record2, skipped);
+    this.#deliver(record2, skipped + this.#passed);
+    this.#passed = 0;
     return true;
   }
   #skip(to) {
@@ -1897,6 +1911,7 @@ var Track = class {
   }
   #deliver(record2, skipped) {
     this.#counters.received += 1;
+    this.#counters.skipped += skipped;
     this.#tell({ type: "message", epoch: this.#epoch, record: record2, skipped });
   }
   #lose(epoch, from, to) {
@@ -1906,6 +1921,7 @@ var Track = class {
   }
   #reset(position2) {
     this.#position = position2;
+    this.#passed = 0;
     this.#counters.resets += 1;
     this.#tell({ type: "reset", position: position2 });
   }

@@ -5,6 +5,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import WebSocket from "ws";
 import { Client, type ClientOptions, type Message, type Subscription, type SubscriptionEvent } from "../../dist/longwire.js";
 import { Server, tokenFor } from "../support/server.js";
 
@@ -91,6 +92,18 @@ for (const codec of ["json", "cbor"] as const) {
     assert.equal(client.stats.received, contents.length);
   });
 }
+
+test("the WebSocket class of the package ws does as well", async () => {
+  for (const codec of ["json", "cbor"] as const) {
+    const client = connect({ codec, WebSocket });
+    const channel = fresh("chat");
+    const room = client.subscribe(channel, { start: "beginning" });
+    await client.publish(channel, new Uint8Array([1, 2]));
+    client.disconnect();
+    await client.publish(channel, "after");
+    assert.deepEqual((await take(room, 2)).map(({ data }) => data), [new Uint8Array([1, 2]), "after"]);
+  }
+});
 
 test("a key is stored once, and told as a duplicate", async () => {
   const client = connect();
