@@ -1049,8 +1049,8 @@ var Connection = class {
       },
       (error) => {
         if (this.#attempt !== attempt) return;
-        this.#user.failed(error);
         this.#lose(error);
+        this.#user.failed(error);
       }
     );
   }
@@ -1711,16 +1711,20 @@ var MAX_DEPTH2 = 128;
 var Inbox = class {
   #maxCount;
   #maxBytes;
-  #taken;
+  #events;
   #items = [];
   #bytes = 0;
   #waiting = /* @__PURE__ */ new Set();
+  #loops = 0;
   #end;
-  /** `taken` is called whenever something was taken. */
-  constructor(maxCount, maxBytes, taken) {
+  constructor(maxCount, maxBytes, events) {
     this.#maxCount = maxCount;
     this.#maxBytes = maxBytes;
-    this.#taken = taken;
+    this.#events = events;
+  }
+  /** Whether a loop has begun to take, and is not over. */
+  get hasLoops() {
+    return this.#loops > 0;
   }
   get isFull() {
     return this.#items.length >= this.#maxCount || this.#bytes >= this.#maxBytes;
@@ -1738,7 +1742,7 @@ var Inbox = class {
     const item = this.#items.shift();
     if (item === void 0) return void 0;
     this.#bytes -= item.bytes;
-    this.#taken();
+    this.#events.taken();
     return item.event;
   }
   /** Nothing follows what is in it; loops then end, or throw the error. */
@@ -1751,19 +1755,25 @@ var Inbox = class {
     this.#items = [];
     this.#bytes = 0;
   }
-  /** Takes what `pick` makes something of; the rest is dropped on the way. `left` is called once, when the loop is over. */
-  iterate(pick, left) {
-    let isOver = false;
+  /** Takes what `pick` makes something of; the rest is dropped on the way. The loop begins with the first `next`. */
+  iterate(pick) {
+    let state = "new";
     const finish = () => {
-      if (!isOver) {
-        isOver = true;
-        left();
+      const wasBegun = state === "begun";
+      state = "over";
+      if (wasBegun) {
+        this.#loops -= 1;
         this.#wakeAll();
+        this.#events.left();
       }
       return { done: true, value: void 0 };
     };
     const next = async () => {
-      while (!isOver) {
+      if (state === "new") {
+        state = "begun";
+        this.#loops += 1;
+      }
+      while (state !== "over") {
         for (let event = this.shift(); event !== void 0; event = this.shift()) {
           const picked = pick(event);
           if (picked !== void 0) return { done: false, value: picked };
@@ -1944,7 +1954,6 @@ var Reader2 = class {
   /** Between repairs behind which no record came. */
   #repairs;
   #hasRepaired = false;
-  #loops = 0;
   #state = "subscribing";
   #timer;
   /** Its number on the wire; `undefined` while nothing is subscribed or asked for. */
@@ -1956,7 +1965,7 @@ var Reader2 = class {
     this.#repairs = new Backoff(parts.random);
     const position2 = start !== void 0 && isPosition(start) ? start : void 0;
     this.#track = new Track(position2, parts.counters, (told) => this.#tell(told));
-    this.#inbox = new Inbox(MAX_EVENTS, MAX_BYTES2, () => this.#resume());
+    this.#inbox = new Inbox(MAX_EVENTS, MAX_BYTES2, { taken: () => this.#resume(), left: () => this.#giveHeld() });
   }
   get channel() {
     return this.#parts.channel;
@@ -1984,13 +1993,17 @@ var Reader2 = class {
     return remove;
   }
   [Symbol.asyncIterator]() {
-    return this.#loop((event) => event.type === "message" ? event.message : void 0);
+    return this.#inbox.iterate((event) => event.type === "message" ? event.message : void 0);
   }
   events() {
-    return this.#loop((event) => event);
+    return this.#inbox.iterate((event) => event);
   }
   unsubscribe() {
-    this.#leave(void 0);
+    if (this.#isOver) return;
+    this.#release();
+    this.#state = "ended";
+    this.#inbox.clear();
+    this.#over(void 0);
   }
   /** The request to subscribe, by this number. */
   request(sub) {
@@ -2003,7 +2016,7 @@ var Reader2 = class {
   /** The server's answer. */
   answered(subscribed2) {
     this.#backoff.reset();
-    this.#stand(this.#track.begin(subscribed2));
+    this.#handle(() => this.#track.begin(subscribed2));
   }
   /** The server did not subscribe, or ended the subscription. */
   refused(refusal2) {
@@ -2017,7 +2030,7 @@ var Reader2 = class {
   pushed(pushed) {
     if (this.#state !== "recovering" && this.#state !== "live") return;
     if (pushed.type === "refused") this.refused(pushed.error);
-    else this.#stand(this.#track.push(pushed));
+    else this.#handle(() => this.#track.push(pushed));
   }
   connectionLost() {
     this.#number = void 0;
@@ -2027,14 +2040,17 @@ var Reader2 = class {
   /** The client is closed: without a cause by the application itself. */
   closed(cause) {
     this.#number = void 0;
-    if (cause === void 0) this.#leave(void 0);
+    if (cause === void 0) this.unsubscribe();
     else if (!this.#isOver) this.#fail(cause);
   }
   get #isOver() {
     return this.#state === "ended" || this.#state === "failed";
   }
-  #stand(standing) {
-    if (this.#isOver) return;
+  /** Has the track deal with something that came, and follows it. */
+  #handle(step) {
+    const number = this.#number;
+    const standing = step();
+    if (this.#number !== number) return;
     if (standing === "gap") this.#repair();
     else if (standing === "ended") this.#end();
     else this.#enter(standing);
@@ -2069,14 +2085,6 @@ var Reader2 = class {
     this.#release();
     this.#enter("failed", cause);
     this.#events.emit("error", cause);
-    this.#over(cause);
-  }
-  /** By the application's own will: without a word. */
-  #leave(cause) {
-    if (this.#isOver) return;
-    this.#release();
-    this.#state = "ended";
-    this.#inbox.clear();
     this.#over(cause);
   }
   #over(cause) {
@@ -2148,7 +2156,7 @@ var Reader2 = class {
   }
   /** Whether events wait for a loop, or for the first who takes messages. */
   get #holds() {
-    return this.#loops > 0 || !this.#events.has("message");
+    return this.#inbox.hasLoops || !this.#events.has("message");
   }
   /** Gives the messages that were held to the listeners that are there now. */
   #giveHeld() {
@@ -2157,13 +2165,6 @@ var Reader2 = class {
       if (event === void 0) return;
       if (event.type === "message") this.#events.emit("message", event.message);
     }
-  }
-  #loop(pick) {
-    this.#loops += 1;
-    return this.#inbox.iterate(pick, () => {
-      this.#loops -= 1;
-      this.#giveHeld();
-    });
   }
 };
 var MAX_EVENTS = 1024;

@@ -167,8 +167,8 @@ export class Connection {
       },
       (error: TokenError) => {
         if (this.#attempt !== attempt) return;
-        this.#user.failed(error);
         this.#lose(error);
+        this.#user.failed(error);
       },
     );
   }

@@ -83,6 +83,17 @@ test("a callback that takes more than 30 s has failed; the next attempt asks ane
   assert.equal(network.last.last("connect")["token"], "fresh");
 });
 
+test("a token that comes when the client is closed opens nothing", async () => {
+  const token = callback();
+  const { client, network } = harness({ token });
+  client.connect();
+  await client.close();
+  token.calls[0]?.resolve("late");
+  await settled();
+  assert.equal(client.state, "closed");
+  assert.equal(network.sockets.length, 0);
+});
+
 test("a callback that says that there is none closes the client", async () => {
   const { client, states } = harness({ token: () => null });
   client.connect();
