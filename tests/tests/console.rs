@@ -41,6 +41,17 @@ fn nothing_is_lost_or_doubled_by_a_cut_a_slow_reader_and_a_kill() -> Result<()> 
     Ok(())
 }
 
+/// `Go slow` is no play: the server feels it, keeps little for B, and lets it read the log.
+#[test]
+fn a_slow_reader_is_held_back_at_the_server_and_reads_the_log() -> Result<()> {
+    let seen = Console::start()?.run("held-back", None)?;
+    assert_whole(&seen);
+    assert!(seen["congested"].as_u64() >= Some(1), "{seen:#}");
+    assert!(seen["pages"].as_u64() >= Some(1), "nothing was read from the log: {seen:#}");
+    assert!(seen["heldBack"].as_u64() < seen["mostBehind"].as_u64(), "A waited for B: {seen:#}");
+    Ok(())
+}
+
 #[test]
 fn the_proof_holds_over_a_slow_network_in_a_browser_that_cannot_read_slowly() -> Result<()> {
     let seen = Console::start()?.run("slow-network", None)?;
@@ -127,7 +138,9 @@ fn the_lines_to_copy_work_as_they_are() -> Result<()> {
     let program = binaries::longwire()?;
     let at_program = |line: &str| line.replacen("longwire", &program.to_string_lossy(), 1);
     assert!(run(&mut shell(&at_program(line(4))))?.trim().ends_with(":4"));
-    for (listening, expected) in [(line(1).to_owned(), "data: hello"), (at_program(line(5)), "hello")] {
+    for (listening, expected) in
+        [(line(1).to_owned(), "data: hello"), (at_program(line(5)), "hello")]
+    {
         let process = Process::start(shell(&format!("exec {listening}")))?;
         process.wait_for_line(LIMIT, |line| (line == expected).then_some(()))?;
     }
