@@ -40,11 +40,13 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   longwire serve
+  longwire publish demo hello
+  longwire tail --from beginning demo
   longwire echo
   longwire connect ws://127.0.0.1:9001
   longwire bench ws://127.0.0.1:9001
 
-Exit codes: 0 closed cleanly, 1 failed (stderr says why), 2 wrong usage.";
+Exit codes: 0 ended as it should, 1 failed (stderr says why), 2 wrong usage or configuration.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

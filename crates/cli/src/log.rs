@@ -10,10 +10,8 @@ use crate::render;
 /// How the log looks.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// A line for people
     #[default]
     Text,
-    /// A JSON object a line
     Json,
 }
 

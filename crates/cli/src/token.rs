@@ -39,8 +39,8 @@ pub(crate) struct TokenArgs {
 }
 
 const HELP: &str = "\
-The token alone goes to stdout, and what it says to stderr. A pattern is a channel's name in which a
-* stands for any text.
+The token alone goes to stdout, and what it says to stderr. A pattern is a channel's name in which
+a * stands for any text.
 
 Examples:
   longwire token --user alice --allow 'chat:*=subscribe,publish' --expires 1h

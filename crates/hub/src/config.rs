@@ -71,7 +71,7 @@ impl Default for HubConfig {
             connect_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_mins(1),
             expiry_grace: Duration::from_secs(25),
             reconnect_window: Duration::from_millis(500),
             min_interval: Duration::from_millis(10),

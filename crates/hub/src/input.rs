@@ -35,7 +35,7 @@ impl SessionId {
 
     /// The slot.
     pub fn slot(self) -> usize {
-        (self.0 & u64::from(u32::MAX)) as usize
+        u32::try_from(self.0 & u64::from(u32::MAX)).map_or(0, |slot| slot as usize)
     }
 }
 

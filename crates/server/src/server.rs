@@ -60,9 +60,7 @@ impl Server {
     ///
     /// Not cancel safe: a start that is dropped may leave the port taken until the runtime ends.
     pub async fn start(config: Config) -> Result<Running, StartError> {
-        config.check()?;
-        let authoriser: Option<Arc<dyn Authoriser>> = None;
-        Self::start_with(config, authoriser).await
+        Self::start_with(config, None).await
     }
 
     /// As [`Self::start`], with another way to tell who somebody is than the section `[auth]`. There is then no
@@ -75,6 +73,7 @@ impl Server {
         config: Config,
         authoriser: Option<Arc<dyn Authoriser>>,
     ) -> Result<Running, StartError> {
+        config.check()?;
         let addresses = addresses(&config).await?;
         let development = is_development(&config, &addresses, authoriser.is_some())?;
         let bind_error = |error| StartError::Bind { addr: config.listen.clone(), error };
@@ -143,9 +142,11 @@ impl Running {
     /// This method is cancel safe.
     pub async fn wait(&mut self) {
         // Either task ends only by a shutdown, or in a panic.
-        tokio::select! {
-            _ = &mut self.node_task => {}
-            _ = &mut self.listener_task => {}
+        while !self.node_task.is_finished() && !self.listener_task.is_finished() {
+            tokio::select! {
+                _ = &mut self.node_task => {}
+                _ = &mut self.listener_task => {}
+            }
         }
     }
 

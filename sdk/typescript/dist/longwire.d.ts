@@ -484,7 +484,7 @@ interface WebSocketLike {
     onopen: unknown;
     /** Set to `(event: {data: string | ArrayBuffer}) => void`. */
     onmessage: unknown;
-    /** Set to `() => void`; what follows is told by `onclose`. */
+    /** Set to `() => void`. Before it was open, it means that it never will be. */
     onerror: unknown;
     /** Set to `(event: {code: number, reason: string}) => void`. */
     onclose: unknown;

@@ -903,6 +903,7 @@ var SHARE = 0.8;
 // src/connection/transport.ts
 var Transport = class {
   #socket;
+  #isOpen = false;
   #events;
   /** Begins to open it. Throws what the class throws for a URL that it does not take. */
   constructor(WebSocket, url, codec, events) {
@@ -910,14 +911,14 @@ var Transport = class {
     this.#socket = socket;
     this.#events = events;
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.#events?.opened();
-    socket.onmessage = (event) => this.#read(codec, event.data);
-    socket.onclose = (event) => {
-      const told = this.#events;
-      this.#events = void 0;
-      told?.ended(event.code, event.reason);
+    socket.onopen = () => {
+      this.#isOpen = true;
+      this.#events?.opened();
     };
+    socket.onmessage = (event) => this.#read(codec, event.data);
+    socket.onclose = (event) => this.#end(event.code, event.reason);
     socket.onerror = () => {
+      if (!this.#isOpen) this.#end(CloseCode.abnormal, "");
     };
   }
   /** Sends a frame. It must be open; one that has just ended drops it. */
@@ -935,6 +936,11 @@ var Transport = class {
       else this.#socket.close();
     } catch {
     }
+  }
+  #end(code, reason) {
+    const told = this.#events;
+    this.#events = void 0;
+    told?.ended(code, reason);
   }
   #read(codec, data) {
     try {

@@ -14,7 +14,7 @@ use tokio::{runtime, sync::mpsc};
 
 use super::{
     shown::place,
-    target::{TargetArgs, channel},
+    target::{TargetArgs, channel, cure},
 };
 use crate::{args::seconds, failure::Failure, listening, output, signals::Signals};
 
@@ -47,8 +47,8 @@ pub(crate) struct PublishArgs {
 }
 
 const HELP: &str = "\
-Prints the position of each publication, EPOCH:SEQ, once it is as durable as its namespace says; of a
-duplicate, that of the first.
+Prints the position of each publication, EPOCH:SEQ, once it is as durable as its namespace says;
+of a duplicate, that of the first.
 
 Examples:
   longwire publish demo hello
@@ -178,7 +178,7 @@ fn tell(
         }
         Err(error) => error,
     };
-    let mut words = error.to_string();
+    let mut words = format!("{error}{}", cure(client));
     let unsent = matches!(
         error,
         PublishError::NotSent(Unanswered::TimedOut(_))

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{
     shown::{Style, place},
-    target::{TargetArgs, channel},
+    target::{TargetArgs, channel, cure},
 };
 use crate::{failure::Failure, output, signals::Signals};
 
@@ -35,12 +35,12 @@ pub(crate) struct TailArgs {
 }
 
 const HELP: &str = "\
-In a pipe, stdout has what was published and nothing else: each text or JSON value on a line, binary
-content as it is. What was lost, and a stream that began anew, is told on stderr. With --json all of it
-is on stdout: message, lost, reset and ended.
+In a pipe, stdout has what was published and nothing else: each text or JSON value on a line,
+binary content as it is. What was lost, and a stream that began anew, is told on stderr. With
+--json all of it is on stdout: message, lost, reset and ended.
 
-The connection is made again whenever it is lost, and reading goes on where it was, with nothing left
-out or doubled. It ends with the stream, or by a signal.
+The connection is made again whenever it is lost, and reading goes on where it was, with nothing
+left out or doubled. It ends with the stream, or by a signal.
 
 Examples:
   longwire tail demo
@@ -74,7 +74,9 @@ async fn follow(args: &TailArgs, verbose: bool) -> Result<(), Failure> {
     loop {
         tokio::select! {
             event = subscription.recv() => match event {
-                Some(Event::Failed(error)) => return Err(Failure::new(error)),
+                Some(Event::Failed(error)) => {
+                    return Err(Failure::new(format!("{error}{}", cure(&client))));
+                }
                 Some(event) => {
                     if let Event::Message(message) = &event {
                         last = message.position().or(last);

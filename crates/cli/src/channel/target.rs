@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use longwire_channel::ChannelName;
-use longwire_client::{Builder, Client};
+use longwire_channel::{ChannelName, CloseCode};
+use longwire_client::{Builder, Cause, Client, ConnectionState};
 use url::Url;
 
 use crate::{failure::Failure, settings::SettingsArgs};
@@ -33,6 +33,17 @@ impl TargetArgs {
             builder = builder.token(token);
         }
         Ok((builder, url))
+    }
+}
+
+/// What helps against the end of the client, where an option does.
+pub(super) fn cure(client: &Client) -> &'static str {
+    let of_tokens = [CloseCode::UNAUTHENTICATED, CloseCode::TOKEN_EXPIRED];
+    match client.state() {
+        ConnectionState::Closed(Cause::Server(end)) if of_tokens.contains(&end.code) => {
+            ". Here a token is given by --token or LONGWIRE_TOKEN, and `longwire token` makes one"
+        }
+        _ => "",
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
 
 /// The options of `longwire check`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
+#[command(after_help = HELP, mut_arg("config", |config| config.hide(true)))]
 pub(crate) struct CheckArgs {
     /// Configuration file [default: longwire.toml, if it is there]
     #[arg(conflicts_with = "config")]
@@ -29,8 +29,8 @@ pub(crate) struct CheckArgs {
 }
 
 const HELP: &str = "\
-Run it as the user who runs the server, while that is stopped: its port must be free. Each line is ok,
-a warning or an error, which say what helps. Nothing is left behind.
+Run it as the user who runs the server, while that is stopped: its port must be free. Each line is
+ok, a warning or an error, which say what helps. Nothing is left behind.
 
 Exit codes: 0 no error, 1 an error.";
 

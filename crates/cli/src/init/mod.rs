@@ -24,8 +24,8 @@ pub(crate) struct InitArgs {
 }
 
 const HELP: &str = "\
-The file has every key with its unit and default, and fresh random keys, so it is readable by its owner
-alone. Without --prod the keys are there but not set: the server stays in development mode.
+The file has every key with its unit and default, and fresh random keys, so it is readable by its
+owner alone. Without --prod the keys are not set: the server stays in development mode.
 
 Examples:
   longwire init

@@ -32,11 +32,11 @@ pub(crate) struct ServeArgs {
 
 const HELP: &str = "\
 Settings are taken from the file, then from the environment (LONGWIRE_LISTEN,
-LONGWIRE_LIMITS__CONNECTIONS), then from the options; the last one wins. `longwire init` writes a
-file that explains every key, and `longwire check` says what would go wrong.
+LONGWIRE_LIMITS__CONNECTIONS), then from the options; the last one wins. `longwire init` writes
+a file that explains every key, and `longwire check` says what would go wrong.
 
-Without credentials, and on a loopback address, it is development mode: whoever reaches the address
-may do everything, the console is at /, and a supervisor restarts the server when it dies.
+Without credentials, and on a loopback address, it is development mode: whoever reaches the
+address may do everything, the console is at /, and a supervisor restarts the server when it dies.
 
 Examples:
   longwire serve

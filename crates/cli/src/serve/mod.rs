@@ -35,7 +35,11 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
 
 async fn serve(args: &ServeArgs, config: Config, development: bool) -> Result<(), Failure> {
     let mut stop = Stop::new(args.supervised)?;
-    let mut running = Server::start(config.clone()).await?;
+    let mut running = tokio::select! {
+        running = Server::start(config.clone()) => running?,
+        // A large log takes its time, and nobody is connected yet.
+        () = stop.asked() => return Ok(()),
+    };
     let address = running.local_addr().to_string();
     if args.supervised {
         listening::announce(&address);

@@ -122,7 +122,7 @@ fn a_tail_goes_on_where_it_was_when_the_server_was_killed() {
     assert_eq!((ended.code, ended.text()), (Some(0), ""), "{ended:?}");
     assert!(ended.stderr.contains("longwire: no connection: "), "{ended:?}");
     assert!(ended.stderr.ends_with(":7\n"), "the last position is told: {ended:?}");
-    assert!(!ended.stderr.contains("lost:"), "{ended:?}");
+    assert!(!ended.stderr.contains("longwire: lost:"), "{ended:?}");
 }
 
 #[test]
@@ -187,8 +187,11 @@ fn a_token_opens_what_it_names_and_nothing_else() {
     // Client commands find the server by the same file.
     fs::write(&file, text.replace("0.0.0.0:8000", url)).expect("it is writable");
 
-    let refused = Process::spawn(&mut in_folder(&["publish", "chat:1", "hello"])).wait();
-    assert_eq!((refused.code, refused.text()), (Some(1), ""), "{refused:?}");
+    for arguments in [&["publish", "chat:1", "hello"][..], &["tail", "chat:1"]] {
+        let refused = Process::spawn(&mut in_folder(arguments)).wait();
+        assert_eq!((refused.code, refused.text()), (Some(1), ""), "{refused:?}");
+        assert!(refused.stderr.contains("given by --token or LONGWIRE_TOKEN"), "{refused:?}");
+    }
     let token = in_folder(&["token", "--user", "alice", "--allow", "chat:*=publish"]).output();
     let token = String::from_utf8(token.expect("it runs").stdout).expect("ASCII");
     let with_token = |arguments: &[&str]| {

@@ -29,7 +29,8 @@ pub(crate) fn serve(arguments: &[&str]) -> Served {
     serve_in(TempDir::new().expect("a temporary folder"), arguments)
 }
 
-fn serve_in(folder: TempDir, arguments: &[&str]) -> Served {
+/// As [`serve`], in this folder.
+pub(crate) fn serve_in(folder: TempDir, arguments: &[&str]) -> Served {
     let mut command = longwire(&["serve", "--listen", "127.0.0.1:0"]);
     command.args(arguments).current_dir(folder.path());
     let mut process = Process::spawn(&mut command);

@@ -8,7 +8,10 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{Ended, Process, longwire};
+use crate::{
+    process::{Ended, Process, longwire, run},
+    serve::serve_in,
+};
 
 fn token(folder: &Path, arguments: &[&str]) -> Ended {
     let mut command = longwire(&["token"]);
@@ -71,6 +74,23 @@ fn a_private_key_signs_what_its_public_key_verifies() {
     UnparsedPublicKey::new(&ED25519, pair.public_key_raw())
         .verify(signed.as_bytes(), &signature)
         .expect("the key signed it");
+}
+
+#[test]
+fn a_server_with_the_public_key_takes_what_the_private_key_signed() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let pair = KeyPair::generate_for(&PKCS_ED25519).expect("the system has randomness");
+    fs::write(folder.path().join("private.pem"), pair.serialize_pem()).expect("it is writable");
+    let public = format!("[auth]\ned25519_public_key = \"\"\"\n{}\"\"\"\n", pair.public_key_pem());
+    fs::write(folder.path().join("longwire.toml"), public).expect("it is writable");
+    let allow = ["--allow", "demo=publish", "--ed25519-key", "private.pem"];
+    let token = token(folder.path(), &allow).text().trim().to_owned();
+    let served = serve_in(folder, &[]);
+    let publish =
+        |token: &str| run(&["publish", "--url", &served.url, "--token", token, "demo", "a"], "");
+    publish(&token).assert_quiet_success();
+    let forged = publish(token.get(..token.len() - 8).expect("it is longer"));
+    assert_eq!((forged.code, forged.text()), (Some(1), ""), "{forged:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn help_and_version_go_to_stdout() {
         let help = run(arguments, "");
         help.assert_quiet_success();
         assert!(help.text().contains("Usage: longwire [OPTIONS] <COMMAND>"), "{}", help.text());
-        assert!(help.text().contains("Exit codes: 0 closed cleanly"), "{}", help.text());
+        assert!(help.text().contains("Exit codes: 0 ended as it should"), "{}", help.text());
     }
     for (command, option) in [
         ("serve", "--data <FOLDER>"),

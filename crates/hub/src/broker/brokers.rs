@@ -22,8 +22,11 @@ pub struct Brokers<M, D> {
 struct List {
     limit: u32,
     /// What the first of them answered.
-    first: Option<Result<(Vec<(ChannelName, Info)>, bool), Error>>,
+    first: Option<Result<Half, Error>>,
 }
+
+/// Channels of one of the brokers, and whether it has more behind them.
+type Half = (Vec<(ChannelName, Info)>, bool);
 
 impl<M: Broker, D: Broker> Brokers<M, D> {
     /// Those two.

@@ -104,6 +104,13 @@ fn around<B: Broker>(subject: &mut Subject<B>) {
                 tokens.push(subject.submit(Request::Delete { channel: channel.clone() }));
             }
             tokens.push(subject.submit_append(&channel, text("x")));
+            tokens.push(subject.submit(Request::Read {
+                channel: channel.clone(),
+                from: From::Edge,
+                order: Order::Forwards,
+                records: 10,
+                bytes: usize::MAX,
+            }));
         }
         for token in tokens {
             let done = subject.wait(token).is_ok();

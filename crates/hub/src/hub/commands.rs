@@ -36,7 +36,7 @@ impl Hub {
         let phase = session.phase;
         self.heard(id);
         match command {
-            Some(command) if phase == Phase::Open => {
+            Some(command) if phase != Phase::Opened => {
                 if self.may_answer(id) {
                     self.refuse(id, command, Refusal::new(ErrorCode::BadRequest, reason));
                 }

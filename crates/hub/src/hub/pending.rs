@@ -73,9 +73,9 @@ impl Hub {
                 };
                 self.page_read(channel, token, readers, &page);
             }
-            (Pending::Publish(publisher), Ok(Response::Published(published))) => {
-                self.count_publication(published);
-                self.publish_done(publisher, token, Ok(published));
+            (Pending::Publish(publisher), Ok(Response::Published(place))) => {
+                self.count_publication(place);
+                self.publish_done(publisher, token, Ok(place));
             }
             (Pending::Publish(publisher), result) => {
                 self.publish_done(publisher, token, Err(error_of(result).refusal()));

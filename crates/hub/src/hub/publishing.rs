@@ -83,7 +83,7 @@ impl Hub {
         loop {
             let Some(session) = self.sessions.get_mut(id) else { return };
             let busy = session.busy();
-            if !busy.publishes.front().is_some_and(|it| it.answer.is_ok()) {
+            if busy.publishes.front().is_none_or(|it| it.answer.is_err()) {
                 return session.tidy();
             }
             let Some(Outstanding { id: command, bytes, answer: Ok(answer) }) =

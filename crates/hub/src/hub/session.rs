@@ -66,8 +66,8 @@ pub(super) struct Busy {
     pub(super) early: VecDeque<(ClientMessage, usize)>,
     /// Publications in their order, until they are answered in it.
     pub(super) publishes: VecDeque<Outstanding>,
-    /// Commands that read history; the first one is on its way if `history`.
-    pub(super) histories: VecDeque<(u64, History, usize)>,
+    /// Commands that read history, or why they may not, in their order; the first one is on its way if `history`.
+    pub(super) histories: VecDeque<(u64, Result<History, Refusal>, usize)>,
     pub(super) history: bool,
     /// The id of its `refresh`.
     pub(super) refresh: Option<u64>,

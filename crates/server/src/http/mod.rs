@@ -11,6 +11,7 @@ mod files;
 mod health;
 mod json;
 mod publish;
+mod rate;
 mod sockets;
 
 use std::sync::Arc;
@@ -29,7 +30,10 @@ use serde::de::DeserializeOwned;
 use tracing::debug;
 
 use self::answer::Problem;
-pub(crate) use self::answer::{refusal_json, refusal_response};
+pub(crate) use self::{
+    answer::{refusal_json, refusal_response},
+    rate::PublishRate,
+};
 use crate::{app::App, origins};
 
 /// One route. The `OpenAPI` document has the same ones, which a test checks.

@@ -35,10 +35,10 @@ impl Reader {
     /// The next event, as it is written; nothing at the end.
     async fn next(&mut self) -> Option<String> {
         loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
-                let event = event.to_owned();
-                rest.to_owned().clone_into(&mut self.text);
-                return Some(event);
+            if let Some(end) = self.text.find("\n\n") {
+                let rest = self.text.split_off(end + 2);
+                let event = std::mem::replace(&mut self.text, rest);
+                return event.strip_suffix("\n\n").map(str::to_owned);
             }
             let frame = timeout(PATIENCE, self.body.frame()).await.expect("in time")?;
             let data = frame.expect("no fault").into_data().expect("data");

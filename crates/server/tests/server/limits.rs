@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::support::{
-    TestServer,
+    ALL, TestServer,
     http::{get, post},
     ws::{Client, PATIENCE, closed},
 };
@@ -69,6 +69,34 @@ async fn a_session_publishes_at_its_rate() {
     let limited = codes.iter().find(|answer| answer["code"] == "rate_limited").expect("limited");
     assert!(limited["retry_after_ms"].as_u64() > Some(0));
     assert_eq!(codes[0]["type"], "published");
+}
+
+#[tokio::test]
+async fn over_http_a_user_publishes_at_the_same_rate() {
+    let server = TestServer::with(|config| {
+        config.limits.publish_rate = 1;
+        config.auth = toml::from_str(
+            "hmac_secret = '0123456789abcdef0123456789abcdef'
+             api_keys = [{ name = 'app', key = 'key-0123456789abcdef' }]",
+        )
+        .expect("sound");
+    })
+    .await;
+    let path = "/v1/channels/a/messages";
+    let token = server.token("alice", &[("*", ALL)]);
+    let publish = |token: &str| post(server.addr(), path, "x").bearer(token).send();
+    publish(&token).await.ok();
+    publish(&token).await.ok();
+    let limited = publish(&token).await;
+    assert_eq!(limited.headers["retry-after"], "1");
+    limited.assert_refused(429, "rate_limited", "slower");
+    let batch = json!({ "channels": ["a", "b", "c"], "data": 1 }).to_string();
+    let broadcast = post(server.addr(), "/v1/broadcast", batch).bearer(&token).send().await;
+    broadcast.assert_refused(413, "too_large", "in parts");
+    publish(&server.token("bob", &[("*", ALL)])).await.ok();
+    for _ in 0..4 {
+        publish("key-0123456789abcdef").await.ok();
+    }
 }
 
 #[tokio::test]

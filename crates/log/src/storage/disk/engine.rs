@@ -11,6 +11,8 @@ use std::{
         PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use fjall::{
@@ -70,6 +72,7 @@ impl Engine {
 
     /// Writes a batch to the system; views do not see it yet.
     pub(super) fn write(&self, batch: &Batch) -> Result<(), Fault> {
+        self.wait_for_threads()?;
         let mut writes = self.database.batch().durability(Some(PersistMode::Buffer));
         for (table, key, value) in batch.iter() {
             let table = &self.tables[index(table)];
@@ -85,6 +88,7 @@ impl Engine {
 
     /// Writes what a journal had, to the system.
     pub(super) fn write_again(&self, items: Vec<Item>) -> Result<(), Fault> {
+        self.wait_for_threads()?;
         let mut writes = self.database.batch().durability(Some(PersistMode::Buffer));
         for Item { table, key, value } in items {
             let Some(table) = self.tables.iter().find(|each| each.id() == table) else { continue };
@@ -104,6 +108,20 @@ impl Engine {
         let snapshot = self.database.snapshot();
         *self.published.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
         self.number.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Waits while the engine's threads are behind. It would do so itself, a little later, but without asking whether they
+    /// are still at work, and so without end where they are not.
+    fn wait_for_threads(&self) -> Result<(), Fault> {
+        let behind = |table: &Keyspace| {
+            table.sealed_memtable_count() > MAX_SEALED || table.l0_table_count() > MAX_UNSORTED
+        };
+        while self.tables.iter().any(behind) {
+            let alive = self.database.persist(PersistMode::Buffer);
+            alive.map_err(|error| Fault::of_writing(&error))?;
+            thread::sleep(PAUSE);
+        }
         Ok(())
     }
 
@@ -245,6 +263,14 @@ fn options(table: Table, settings: Settings) -> KeyspaceCreateOptions {
 
 /// In the table `Meta`: the number of the last batch.
 const NUMBER: &[u8] = b"number";
+
+/// Of a table so many buffers may wait to be written, and so many files to be sorted in: below 4 and 20, where fjall slows
+/// down writes itself.
+const MAX_SEALED: usize = 2;
+const MAX_UNSORTED: usize = 16;
+
+/// Until the engine's threads are looked at again.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// So many files are open at most.
 const MAX_FILES: usize = 256;
