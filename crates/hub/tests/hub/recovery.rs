@@ -154,6 +154,36 @@ fn pages_of_several_subscriptions_and_sessions_take_turns() {
 }
 
 #[test]
+fn a_pipe_that_is_congested_loses_its_turn_until_it_has_drained() {
+    let mut config = HubConfig::default();
+    config.max_page_reads = 1;
+    let mut hall = Hall::with(config);
+    hall.publish_many("a", 3);
+    hall.publish_many("b", 3);
+    let (one, two) = (hall.connect(), hall.connect());
+    hall.hold_events = true;
+    for (session, name, place) in [(one, "a", 0), (two, "b", 1)] {
+        let subscribe = subscribe(1, name, Start::Beginning, None);
+        hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
+        // Attached, and the place found.
+        hall.release(place);
+        hall.release(place);
+    }
+    // One's page is on its way, and two waits for its turn when its pipe is congested.
+    assert_eq!(hall.events.len(), 1);
+    assert!(matches!(hall.take(one), Some(ServerMessage::Subscribed { .. })));
+    hall.narrow(two);
+    hall.receive(two, ClientMessage::Unsubscribe { id: 2, sub: 9 });
+    hall.release(0);
+    assert_eq!(hall.pushes(one, 1), [Short::Page(0, 3, false)]);
+    assert_eq!((hall.events.len(), hall.hub.contents().reads), (0, 0));
+    assert!(matches!(hall.take(two), Some(ServerMessage::Subscribed { .. })));
+    assert_eq!(hall.error(two).code, ErrorCode::NotFound);
+    hall.release(0);
+    assert_eq!(hall.pushes(two, 1), [Short::Page(0, 3, false)]);
+}
+
+#[test]
 fn those_who_want_the_same_page_share_the_reading() {
     let mut hall = Hall::new();
     hall.publish_many("a", 300);
