@@ -1,0 +1,52 @@
+//! The whole of it under virtual time: clients, hub and log with crashes, torn writes, failed fsyncs, full disks, broken
+//! connections, slow readers and reordered wake-ups, by seeds.
+//!
+//! What must hold is in `invariant.rs`. A failing seed is printed:
+//! `LONGWIRE_SEED=<seed> cargo test -p longwire-tests --test simulation` runs it alone, and `LONGWIRE_SEEDS=<count>` sets
+//! how many are run.
+
+mod caller;
+mod chance;
+mod client;
+mod content;
+mod disk;
+mod invariant;
+mod log;
+mod network;
+mod runner;
+mod sabotage;
+mod server;
+mod stage;
+mod swarm;
+mod tally;
+mod truth;
+mod watch;
+mod world;
+
+use std::ops::Range;
+
+#[test]
+fn nothing_is_lost_doubled_or_reordered_whatever_happens() {
+    let seeds = seeds();
+    let outcome = runner::run(seeds.clone(), None, FAILURES);
+    for (seed, words) in &outcome.failures {
+        eprintln!("LONGWIRE_SEED={seed} cargo test -p longwire-tests --test simulation\n    {words}\n");
+    }
+    println!("{:#?}", outcome.tally);
+    assert!(outcome.failures.is_empty(), "{} seeds of {seeds:?} fail", outcome.failures.len());
+}
+
+/// The seeds to run: one of the environment's, or the first so many.
+fn seeds() -> Range<u64> {
+    let variable = |name| std::env::var(name).ok().map(|it| it.parse().expect("a number"));
+    match variable("LONGWIRE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..variable("LONGWIRE_SEEDS").unwrap_or(SEEDS),
+    }
+}
+
+/// What an ordinary test runs.
+const SEEDS: u64 = 2_000;
+
+/// So many failing seeds are enough to tell.
+const FAILURES: usize = 10;
