@@ -14,8 +14,10 @@ use crate::content;
 pub(crate) struct Disk {
     storage: SimulatedStorage,
     journal: Mutex<Journal>,
-    /// A planted bug: what is committed counts as synced although it is not.
+    /// A planted bug: what was synced last is lost with the process.
     lies: AtomicBool,
+    /// A planted bug: what is committed is synced with the next commit.
+    is_late: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -24,7 +26,9 @@ struct Journal {
     changes: Vec<Vec<Change>>,
     /// The batch whose fsync failed.
     uncertain: Option<Batch>,
-    /// What takes the last batch back, for the planted bug.
+    /// What was committed and is not synced, for a planted bug.
+    late: Vec<Change>,
+    /// What takes the last batch back, for a planted bug.
     inverse: Option<Batch>,
 }
 
@@ -50,6 +54,11 @@ impl Disk {
     /// From now on what it has synced last is lost with the process.
     pub(crate) fn lies(&self) {
         self.lies.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on it syncs what is committed with the next commit.
+    pub(crate) fn is_late(&self) {
+        self.is_late.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn set_full(&self, full: bool) {
@@ -99,7 +108,11 @@ impl Storage for Disk {
         let mut journal = self.journal();
         match &result {
             Ok(()) => {
-                journal.changes.push(changes(batch));
+                let mut changes = changes(batch);
+                if self.is_late.load(Ordering::Relaxed) {
+                    std::mem::swap(&mut changes, &mut journal.late);
+                }
+                journal.changes.push(changes);
                 journal.inverse = inverse;
             }
             Err(CommitError::Full) => {}

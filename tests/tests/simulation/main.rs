@@ -25,6 +25,9 @@ mod world;
 
 use std::ops::Range;
 
+use invariant::Invariant;
+use sabotage::Bug;
+
 #[test]
 fn nothing_is_lost_doubled_or_reordered_whatever_happens() {
     let seeds = seeds();
@@ -34,6 +37,36 @@ fn nothing_is_lost_doubled_or_reordered_whatever_happens() {
     }
     println!("{:#?}", outcome.tally);
     assert!(outcome.failures.is_empty(), "{} seeds of {seeds:?} fail", outcome.failures.len());
+}
+
+#[test]
+fn each_planted_bug_is_found() {
+    use Invariant as I;
+    let canaries: [(Bug, &[Invariant]); 14] = [
+        (Bug::Drops, &[I::NoGap]),
+        (Bug::CutsPages, &[I::Converges, I::NoGap, I::EndIsTrue]),
+        (Bug::HidesLoss, &[I::NoGap]),
+        (Bug::LosesMore, &[I::LostIsGone]),
+        (Bug::Doubles, &[I::NoDouble]),
+        (Bug::AnswersTwice, &[I::AnsweredOnce]),
+        (Bug::Misplaces, &[I::AckedIsThere]),
+        (Bug::AcksBeforeSync, &[I::OnDisk]),
+        (Bug::LosesSynced, &[I::AckedIsThere, I::OneContent, I::History, I::LostIsGone, I::ResetIsTrue]),
+        (Bug::ForgetsKeys, &[I::StoredOnce]),
+        (Bug::KeepsLess, &[I::Kept, I::LostIsGone, I::History]),
+        (Bug::HidesCongestion, &[I::Bounded]),
+        (Bug::HidesRoom, &[I::Converges]),
+        (Bug::HidesEnds, &[I::Converges]),
+    ];
+    for (bug, expected) in canaries {
+        let outcome = runner::run(0..CANARY_SEEDS, Some(bug), 1);
+        let Some((seed, words)) = outcome.failures.first() else {
+            panic!("{bug:?} is not found by {CANARY_SEEDS} seeds");
+        };
+        println!("{bug:?} is found by seed {seed}: {words:.120}");
+        let found = expected.iter().any(|it| words.contains(&format!("invariant {it:?} ")));
+        assert!(found, "{bug:?} is found by seed {seed}, as something else: {words}");
+    }
 }
 
 /// The seeds to run: one of the environment's, or the first so many.
@@ -47,6 +80,9 @@ fn seeds() -> Range<u64> {
 
 /// What an ordinary test runs.
 const SEEDS: u64 = 2_000;
+
+/// So many find each planted bug.
+const CANARY_SEEDS: u64 = 500;
 
 /// So many failing seeds are enough to tell.
 const FAILURES: usize = 10;

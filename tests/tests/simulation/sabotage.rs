@@ -1,8 +1,8 @@
 //! Planted bugs, each of which some checker must find: the canaries.
 
-use longwire_channel::{Push, Pushed};
+use longwire_channel::{Gap, Position, Published, Push, Pushed, ServerMessage};
 use longwire_client::Event;
-use longwire_hub::SessionId;
+use longwire_hub::{SessionId, broker::Request};
 
 use crate::stage::Stage;
 
@@ -19,22 +19,32 @@ pub(crate) struct Sabotage {
 pub(crate) enum Bug {
     /// A live record is not sent, and the next one claims to follow what was sent.
     Drops,
+    /// The last record of a page is not sent, and nothing tells it.
+    CutsPages,
     /// What is told as lost is not told, and the next record claims to follow what was sent.
     HidesLoss,
+    /// More is told as lost than is.
+    LosesMore,
     /// A record is given to its handler twice.
     Doubles,
     /// A publication is answered twice.
     AnswersTwice,
+    /// A publication is answered with the place of its neighbour.
+    Misplaces,
     /// A publication is acknowledged before it is on disk.
     AcksBeforeSync,
     /// The disk loses what it has synced when the process ends.
     LosesSynced,
     /// Keys of publications are lost on the way to the broker.
     ForgetsKeys,
+    /// A stream keeps half of what it should.
+    KeepsLess,
     /// Nobody is told that a pipe is congested.
     HidesCongestion,
-    /// The last record of a page is not sent.
-    CutsPages,
+    /// Nobody is told that a pipe has room again.
+    HidesRoom,
+    /// Nobody is told that a stream has ended.
+    HidesEnds,
 }
 
 impl Sabotage {
@@ -77,6 +87,11 @@ pub(crate) fn push(stage: &mut Stage, session: SessionId, push: &Push) -> Option
             sabotage.robbed = Some((session, *sub, gap.from));
             Some(Vec::new())
         }
+        (Bug::LosesMore, Pushed::Message { record, .. }) if strikes && record.seq > 0 => {
+            let gap = Gap { from: record.seq - 1, to: record.seq };
+            Some(vec![Push { sub: *sub, pushed: Pushed::Lost(gap) }])
+        }
+        (Bug::HidesEnds, Pushed::Ended { .. }) => Some(Vec::new()),
         (Bug::CutsPages, Pushed::Page { prev, records, more: false }) if records.len() > 1 => {
             let mut records = records.clone();
             records.pop();
@@ -99,7 +114,24 @@ pub(crate) fn answers_twice(stage: &mut Stage) -> bool {
     is_planted(stage, Bug::AnswersTwice) && stage.chance.percent(10)
 }
 
-/// Whether nobody is told of a congested pipe.
-pub(crate) fn hides_congestion(stage: &Stage) -> bool {
-    is_planted(stage, Bug::HidesCongestion)
+/// The answer to a publication, and where that says that it lies.
+pub(crate) fn answer(stage: &mut Stage, message: &ServerMessage) -> Option<ServerMessage> {
+    let ServerMessage::Published { id, published } = message else { return None };
+    let position = published.position.filter(|it| it.seq > 1 && is_planted(stage, Bug::Misplaces))?;
+    let position = Some(Position { seq: position.seq - 1, ..position });
+    Some(ServerMessage::Published { id: *id, published: Published { position, ..*published } })
+}
+
+/// A request, on its way to the broker.
+pub(crate) fn request(stage: &Stage, mut request: Request) -> Request {
+    if let Request::Append { publication, retention, .. } = &mut request {
+        if is_planted(stage, Bug::ForgetsKeys) {
+            publication.key = None;
+            publication.producer = None;
+        }
+        if is_planted(stage, Bug::KeepsLess) {
+            retention.count = (retention.count / 2).max(1);
+        }
+    }
+    request
 }

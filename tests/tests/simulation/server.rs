@@ -25,6 +25,7 @@ use crate::{
     invariant::Invariant,
     log::{Log, LogHandle},
     network::{ConnectionId, Frame},
+    sabotage,
     stage::{Mail, Stage},
 };
 
@@ -337,6 +338,7 @@ impl Server {
             }
             Effect::Broker { token, request } => {
                 self.note(token, &request, stage);
+                let request = sabotage::request(stage, request);
                 self.broker.submit(token, request, now);
             }
             Effect::Respond { request, outcome } => {

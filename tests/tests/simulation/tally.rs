@@ -34,13 +34,15 @@ pub(crate) struct Tally {
     pub(crate) reconnects: u64,
     /// Bytes of the fullest pipe.
     pub(crate) most_buffered: u64,
+    /// Bytes of what was pushed most to a congested pipe.
+    pub(crate) most_pushed: u64,
     /// The longest time that a run took to come to rest: milliseconds.
     pub(crate) slowest_ms: u64,
 }
 
 impl Tally {
     pub(crate) fn add(&mut self, run: &Self) {
-        let Self { most_buffered, slowest_ms, .. } = *self;
+        let Self { most_buffered, most_pushed, slowest_ms, .. } = *self;
         macro_rules! sum {
             ($($field:ident)*) => { $(self.$field += run.$field;)* };
         }
@@ -50,6 +52,7 @@ impl Tally {
             client_restarts received doubled lost skipped resets reconnects
         }
         self.most_buffered = most_buffered.max(run.most_buffered);
+        self.most_pushed = most_pushed.max(run.most_pushed);
         self.slowest_ms = slowest_ms.max(run.slowest_ms);
     }
 }

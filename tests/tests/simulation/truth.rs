@@ -112,19 +112,24 @@ impl Truth {
     /// A stream has this epoch from now on, and has ended or not.
     fn named(&mut self, name: &str, epoch: u64, ended: bool) {
         let channel = self.channel_of(name);
-        if self.channels[channel].current != Some(epoch) {
-            self.over(channel);
-            self.channels[channel].current = Some(epoch);
+        self.lives.entry(epoch).or_default().channel = Some(channel);
+        self.begin(channel, epoch);
+        self.lives.entry(epoch).or_default().ended |= ended;
+    }
+
+    /// A channel's stream has this epoch from now on.
+    fn begin(&mut self, channel: usize, epoch: u64) {
+        self.channels[channel].current = Some(epoch);
+        for (of, life) in &mut self.lives {
+            life.over |= life.channel == Some(channel) && *of != epoch;
         }
-        let life = self.lives.entry(epoch).or_default();
-        life.channel.get_or_insert(channel);
-        life.ended |= ended;
     }
 
     /// The stream that a channel had is no more.
     pub(crate) fn over(&mut self, channel: usize) {
-        if let Some(epoch) = self.channels[channel].current.take() {
-            self.lives.entry(epoch).or_default().over = true;
+        self.channels[channel].current = None;
+        for life in self.lives.values_mut().filter(|life| life.channel == Some(channel)) {
+            life.over = true;
         }
     }
 
@@ -199,8 +204,7 @@ impl Truth {
         }
         if is_new {
             if self.channels[channel].current != Some(epoch) {
-                self.over(channel);
-                self.channels[channel].current = Some(epoch);
+                self.begin(channel, epoch);
             }
             let bytes = self.publications[tag as usize].bytes();
             let entry = Entry::new(tag, self.unix_ms, bytes);
@@ -212,9 +216,9 @@ impl Truth {
     pub(crate) fn ended(&mut self, channel: usize, position: Position) {
         if !self.channels[channel].plan.durable {
             let epoch = position.epoch.get();
-            self.channels[channel].current.get_or_insert(epoch);
+            self.begin(channel, epoch);
             let life = self.lives.entry(epoch).or_default();
-            life.channel.get_or_insert(channel);
+            life.channel = Some(channel);
             life.ended = true;
         }
     }

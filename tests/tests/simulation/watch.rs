@@ -64,6 +64,8 @@ impl Watch {
         self.position = dealt;
         self.state = SubscriptionState::Subscribing;
         self.floor = truth.last_acked(self.channel);
+        // What was passed over is not told across processes.
+        (self.owed, self.owes_more) = (0, false);
         dealt.map_or(self.start, Start::After)
     }
 
@@ -193,7 +195,8 @@ impl Watch {
         let is_true = epoch != of && truth.may_have_begun_anew(self.channel, of);
         Invariant::ResetIsTrue.check(is_true && position.seq <= truth.last(epoch), || {
             let life = truth.lives.get(&of);
-            format!("a reset to {position:?} is told to {self:?}, whose stream is {life:?}")
+            let channel = &truth.channels[self.channel];
+            format!("{position:?} is told to {self:?}, whose stream is {life:?} of {channel:?}")
         });
         self.owes_more = self.wants_latest();
         // What is lost before it is told next.
@@ -216,8 +219,11 @@ impl Watch {
             return true;
         }
         let current = truth.channels[self.channel].current;
+        let is_last = |seq, last| seq == last || self.policy == Policy::Drop && seq < last;
         let is_at_end = |position: Position| match current {
-            Some(epoch) => position.epoch.get() == epoch && position.seq == truth.last(epoch),
+            Some(epoch) => {
+                position.epoch.get() == epoch && is_last(position.seq, truth.last(epoch))
+            }
             None => position.seq == 0,
         };
         self.state == SubscriptionState::Live && self.position.is_some_and(is_at_end)

@@ -66,6 +66,9 @@ impl World {
         if sabotage::is_planted(&stage, Bug::LosesSynced) {
             disk.lies();
         }
+        if sabotage::is_planted(&stage, Bug::AcksBeforeSync) {
+            disk.is_late();
+        }
         let server = Server::start(&disk, &mut stage).expect("the disk is empty and works");
         let clients = (0..clients).map(|number| Client::new(number, &mut stage)).collect();
         let callers = (0..callers).map(|number| Caller::new(number, &mut stage));

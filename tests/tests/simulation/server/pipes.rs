@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use longwire_channel::{Codec, Disconnect, Epoch, Push, Pushed, Record, ServerMessage};
-use longwire_hub::{HubConfig, SessionId, Target};
+use longwire_hub::{SessionId, Target};
 
 use crate::{
     invariant::Invariant,
     network::{ConnectionId, Frame},
-    sabotage,
+    sabotage::{self, Bug},
     stage::Stage,
-    swarm::MAX_CONTENT,
+    swarm::{MAX_CONTENT, Swarm},
 };
 
 /// All pipes of a server.
@@ -34,6 +34,8 @@ struct Pipe {
     /// Its task is over.
     has_departed: bool,
     is_congested: bool,
+    /// Bytes of what was pushed since it is congested.
+    pushed: u64,
     /// Once the transport took so many bytes it has room again.
     drained_at: Option<u64>,
     /// When the transport ends, whatever the client does.
@@ -56,6 +58,7 @@ impl Pipes {
             is_closed: false,
             has_departed: false,
             is_congested: false,
+            pushed: 0,
             drained_at: None,
             ends_at: None,
         };
@@ -123,10 +126,14 @@ impl Pipes {
             && let Some(changed) = sabotage::push(stage, session, push)
         {
             return changed.into_iter().for_each(|push| {
-                self.write(session, stage, |codec| codec.encode_server(&ServerMessage::Push(push)));
+                let message = ServerMessage::Push(push);
+                self.write(session, true, stage, |codec| codec.encode_server(&message));
             });
         }
-        self.write(session, stage, |codec| codec.encode_server(message));
+        let changed = sabotage::answer(stage, message);
+        let message = changed.as_ref().unwrap_or(message);
+        let is_push = matches!(message, ServerMessage::Push(_));
+        self.write(session, is_push, stage, |codec| codec.encode_server(message));
     }
 
     /// Pushes a live record.
@@ -149,13 +156,14 @@ impl Pipes {
             let push = Push { sub, pushed: Pushed::Message { prev, skipped, record } };
             return self.send(session, &ServerMessage::Push(push), stage);
         }
-        self.write(session, stage, |codec| codec.encode_message_push(sub, prev, skipped, record));
+        let write = |codec: Codec| codec.encode_message_push(sub, prev, skipped, record);
+        self.write(session, true, stage, write);
     }
 
     /// Says the last word.
     pub(super) fn close(&mut self, session: SessionId, disconnect: &Disconnect, stage: &mut Stage) {
         let message = ServerMessage::Disconnect(disconnect.clone());
-        self.write(session, stage, |codec| codec.encode_server(&message));
+        self.write(session, false, stage, |codec| codec.encode_server(&message));
         let Some((connection, pipe)) = self.find(session) else { return };
         pipe.is_closed = true;
         if pipe.has_departed {
@@ -167,7 +175,13 @@ impl Pipes {
         network.get_mut(connection).down.put(Frame::Close { code, reason }, chance, *now);
     }
 
-    fn write(&mut self, session: SessionId, stage: &mut Stage, write: impl FnOnce(Codec) -> Bytes) {
+    fn write(
+        &mut self,
+        session: SessionId,
+        is_push: bool,
+        stage: &mut Stage,
+        write: impl FnOnce(Codec) -> Bytes,
+    ) {
         let Some((connection, pipe)) = self.find(session) else {
             Invariant::LastWord.broken(format!("{session} is gone, and something is sent to it"));
         };
@@ -178,12 +192,16 @@ impl Pipes {
             return;
         }
         let bytes = write(pipe.codec);
+        if is_push && pipe.is_congested {
+            pipe.pushed += bytes.len() as u64;
+        }
         let frame = if pipe.codec.is_text() { Frame::Text(bytes) } else { Frame::Binary(bytes) };
         let Stage { network, chance, now, swarm, .. } = stage;
         let it = network.get_mut(connection);
         it.down.put(frame, chance, *now);
         if it.down.buffered() > swarm.budget && !pipe.is_congested {
             pipe.is_congested = true;
+            pipe.pushed = 0;
             pipe.drained_at = Some(it.down.written());
             self.congested.push(connection);
         }
@@ -192,7 +210,7 @@ impl Pipes {
     /// A session whose pipe has got more than its budget since it was last asked about.
     pub(super) fn newly_congested(&mut self, stage: &Stage) -> Option<SessionId> {
         let connection = self.congested.pop()?;
-        if sabotage::hides_congestion(stage) {
+        if sabotage::is_planted(stage, Bug::HidesCongestion) {
             return None;
         }
         self.session(connection)
@@ -201,6 +219,9 @@ impl Pipes {
     /// Sessions whose transports took all that there was when they became congested.
     pub(super) fn newly_drained(&mut self, stage: &Stage) -> Vec<SessionId> {
         let mut drained = Vec::new();
+        if sabotage::is_planted(stage, Bug::HidesRoom) {
+            return drained;
+        }
         for (connection, pipe) in &mut self.pipes {
             if let Some(mark) = pipe.drained_at
                 && !pipe.has_departed
@@ -220,26 +241,39 @@ impl Pipes {
 
     /// No pipe ever holds more than its budget, and what the hub may give to one that is congested.
     pub(super) fn check_bounds(&self, stage: &mut Stage) {
-        let most = stage.swarm.budget + excess(&stage.swarm.hub);
+        let most_pushed = pushes(&stage.swarm);
+        let most = stage.swarm.budget + most_pushed + answers(&stage.swarm);
         for (connection, pipe) in self.pipes.iter().filter(|(_, pipe)| !pipe.has_departed) {
             let held = stage.network.get(*connection).down.buffered();
             stage.tally.most_buffered = stage.tally.most_buffered.max(held);
-            Invariant::Bounded.check(held <= most, || {
-                format!("{held} bytes wait for {}, and {most} may: {pipe:?}", pipe.session)
+            stage.tally.most_pushed = stage.tally.most_pushed.max(pipe.pushed);
+            Invariant::Bounded.check(held <= most && pipe.pushed <= most_pushed, || {
+                format!(
+                    "{held} bytes wait, and {most} may; since it is congested {} were pushed, and {most_pushed} may: \
+                     {pipe:?}",
+                    pipe.pushed
+                )
             });
         }
     }
 }
 
-/// Bytes that a congested pipe may be given: a page, an answer of history, the answers to commands, and for each
-/// subscription a record and its end.
-fn excess(hub: &HubConfig) -> u64 {
-    let record = (MAX_CONTENT * 3 / 2) as u64 + OVERHEAD;
-    let page = u64::from(hub.page_records) * OVERHEAD + 2 * hub.page_bytes as u64 + record;
-    let history = u64::from(HISTORY_MAX) * record;
-    let answers = u64::from(hub.max_pending_commands) * ANSWER;
-    let subscriptions = u64::from(SUBSCRIPTIONS_MAX) * (record + ANSWER);
-    page + history + answers + subscriptions
+/// Bytes that may be pushed to a congested pipe: a page, and for each subscription a record, a reset and its end.
+fn pushes(swarm: &Swarm) -> u64 {
+    let record = record(swarm);
+    let page = u64::from(swarm.hub.page_records) * OVERHEAD + 2 * swarm.hub.page_bytes as u64 + record;
+    page + u64::from(SUBSCRIPTIONS_MAX) * (record + 2 * OVERHEAD)
+}
+
+/// Bytes of what a congested pipe may be answered: one request for history, and as many commands as may come.
+fn answers(swarm: &Swarm) -> u64 {
+    let history = u64::from(HISTORY_MAX) * record(swarm);
+    history + u64::from(swarm.hub.max_pending_commands) * ANSWER
+}
+
+/// Bytes of the largest record in any codec.
+fn record(swarm: &Swarm) -> u64 {
+    (swarm.content.min(MAX_CONTENT) * 3 / 2) as u64 + OVERHEAD
 }
 
 /// The records that anybody here asks for at a time.
