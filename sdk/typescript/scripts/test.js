@@ -23,7 +23,7 @@ try {
     platform: "node",
     target: "node20",
     sourcemap: "inline",
-    external: ["esbuild"],
+    external: ["esbuild", "ws"],
     define: { PACKAGE: JSON.stringify(root) },
   });
   const files = tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
