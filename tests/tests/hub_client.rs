@@ -517,27 +517,42 @@ fn sign(config: &Config, life: Duration) -> Result<String, String> {
     sign_token(&config.auth, &claims).map_err(|error| error.to_string())
 }
 
+/// The server stops and starts again on the same disk, in the middle of everything.
 #[test]
-fn a_server_that_stops_says_when_to_come_back_and_all_goes_on() -> Result<()> {
+fn a_durable_channel_goes_on_over_a_restart() -> Result<()> {
     run(async {
-        let hub = Hub::start(&[("namespaces.m.durability", "memory")]).await?;
+        const COUNT: u64 = 1_500;
+        let mut hub = Hub::start(&[("namespaces.d.durability", "disk")]).await?;
         let client = hub.client();
-        client.connected().await?;
-        let mut states = client.states();
+        let mut room = client.subscribe("d:1").await?;
+        until_live(&mut room).await?;
         let publishing = tokio::spawn({
             let client = client.clone();
             async move {
-                for number in 1..=2_000 {
-                    client.publish("m:1", text(number)).await?;
+                let numbers: Vec<u64> = (1..=COUNT).collect();
+                for numbers in numbers.chunks(20) {
+                    let waiting: Vec<_> = numbers
+                        .iter()
+                        .map(|number| client.publish("d:1", text(*number)).into_future())
+                        .collect();
+                    for answer in waiting {
+                        answer.await?;
+                    }
                 }
                 anyhow::Ok(())
             }
         });
-        let hub = hub.restart().await?;
-        let state = states.next().await.context("it went")?;
-        ensure!(state.to_string().contains("4000"), "{state}");
+        for number in 1..=COUNT {
+            if number % 500 == 1 {
+                hub = hub.restart().await?;
+            }
+            let (position, text) = next(&mut room).await?;
+            ensure!((position.seq, text) == (number, number.to_string()), "{position:?}");
+        }
         publishing.await??;
-        ensure!(client.stats().published == 2_000);
+        let stats = client.stats();
+        ensure!((stats.published, stats.lost, stats.resets) == (COUNT, 0, 0), "{stats:?}");
+        ensure!(stats.reconnects >= 3, "{stats:?}");
         drop(hub);
         Ok(())
     })

@@ -1,6 +1,6 @@
 //! Random numbers from a seed.
 
-/// The generator SplitMix64: good enough to spread clients over time and to tell lives of streams apart, and of no use
+/// The generator `SplitMix64`: good enough to spread clients over time and to tell lives of streams apart, and of no use
 /// for secrets.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
@@ -24,7 +24,12 @@ impl Random {
     /// A number below `bound`; 0 if there is none.
     pub fn below(&mut self, bound: u64) -> u64 {
         let wide = u128::from(self.next()) * u128::from(bound);
-        (wide >> 64) as u64
+        u64::try_from(wide >> 64).expect("64 bits are left")
+    }
+
+    /// An index into something of this length; 0 if it is empty.
+    pub fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).expect("it is below a usize")
     }
 }
 

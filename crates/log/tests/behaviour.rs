@@ -35,6 +35,7 @@ fn a_deleted_stream_begins_a_new_epoch_also_after_its_end() {
         assert_eq!(told, Ok(Response::Deleted { epoch: info.epoch }));
         assert_eq!((info.exists, info.last, info.ended), (false, 0, false));
         assert_eq!(log.page("a", From::Beginning).records, []);
+        while log.machine.sweep(5) {}
     }
     epochs.push(log.info("a").epoch);
     epochs.sort_unstable();
@@ -119,6 +120,35 @@ fn keys_that_are_past_their_window_leave_the_disk() {
     while log.machine.sweep(200_000) {}
     while log.machine.sweep(200_000) {}
     assert!(log.disk.keys(Table::Keys).len() < 1_000, "also where nothing is appended");
+}
+
+#[test]
+fn keys_beyond_the_limit_are_forgotten_the_oldest_first() {
+    let mut log = Simulated::new();
+    let number = Dedup::MAX_KEYS + 10;
+    for from in (0..number).step_by(2_000) {
+        let requests: Vec<Request> = (from..number.min(from + 2_000))
+            .map(|number| Request::Append(keyed("a", 1, "", &number.to_string())))
+            .collect();
+        log.all(&requests);
+    }
+    assert_eq!(log.disk.keys(Table::Keys).len() as u64, 2 * Dedup::MAX_KEYS);
+    let known =
+        |log: &mut Simulated, key: u64| log.append(keyed("a", 1, "", &key.to_string())).duplicate;
+    assert!(known(&mut log, 10) && known(&mut log, number - 1));
+    assert!(!known(&mut log, 9));
+}
+
+#[test]
+fn a_key_that_is_used_again_after_its_window_is_known_for_the_new_one() {
+    let mut log = Simulated::new();
+    log.append(keyed("a", 0, "one", "key"));
+    let second = log.append(keyed("a", 60_000, "two", "key"));
+    assert!(!second.duplicate);
+    // By now the first use leaves the disk, and the second stays.
+    log.append(append("a", 70_000, "other"));
+    let again = log.append(keyed("a", 70_000, "two", "key"));
+    assert_eq!(again, Appended { duplicate: true, ..second });
 }
 
 #[test]
@@ -332,6 +362,9 @@ fn without_room_repetitions_and_reads_are_answered_and_all_else_is_refused() {
     assert_eq!(answers[0], Err(LogError::Full));
     assert_eq!(*appended(&answers[1]), Appended { duplicate: true, ..first });
     assert_eq!(answers[2..], [Err(LogError::Full), Err(LogError::Full)]);
+    let twice = Request::Append(keyed("a", 1, "two", "another"));
+    let answers = log.all(&[twice.clone(), twice]);
+    assert_eq!(answers, [Err(LogError::Full), Err(LogError::Full)], "the second is no repetition");
     assert_eq!(log.page("a", From::Beginning).records.len(), 1);
     log.disk.set_full(false);
     assert_eq!(log.append(append("a", 1, "two")).seq, 2);

@@ -8,6 +8,7 @@ import { build } from "esbuild";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const [folder = "unit", ...arguments_] = process.argv.slice(2);
 const tests = readdirSync(join(root, "test", folder)).filter((name) => name.endsWith(".test.ts"));
+if (tests.length === 0) throw new Error(`there is no test in test/${folder}`);
 
 // In the package, so that what is not bundled is found.
 const out = mkdtempSync(join(root, "node_modules/.tests-"));
@@ -22,12 +23,13 @@ try {
     platform: "node",
     target: "node20",
     sourcemap: "inline",
-    external: ["esbuild"],
+    external: ["esbuild", "ws"],
     define: { PACKAGE: JSON.stringify(root) },
   });
   const files = tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
   // Node 22 and later have a WebSocket without the flag, and take the flag.
-  const options = ["--enable-source-maps", "--experimental-websocket", "--no-warnings", "--test", ...arguments_];
+  const node = ["--enable-source-maps", "--experimental-websocket", "--no-warnings"];
+  const options = [...node, "--test", "--test-reporter=spec", "--test-timeout=120000", ...arguments_];
   process.exitCode = spawnSync(process.execPath, [...options, ...files], { stdio: "inherit" }).status ?? 1;
 } finally {
   rmSync(out, { recursive: true });

@@ -106,6 +106,7 @@ pub(super) enum Act {
 
 impl State {
     /// The state after `event`, and what to do. An event that means nothing in a state leaves it as it is.
+    #[allow(clippy::match_same_arms, reason = "a row of the table each")]
     pub(super) fn after(self, event: Event, pace: Pace, facts: Facts) -> (Self, Act) {
         use {Event as E, State as S};
         let flow = pace.flow(facts);
@@ -178,6 +179,7 @@ impl Pace {
     }
 
     /// Where a subscription goes that has nothing on its way.
+    #[allow(clippy::match_same_arms, reason = "a row of the table each")]
     fn flow(self, facts: Facts) -> State {
         match self {
             Self::Disconnect if facts.congested => State::Poised,

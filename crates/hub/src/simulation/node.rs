@@ -89,7 +89,7 @@ impl<B: Broker> Node<B> {
 
     fn new_session(&mut self) -> SessionId {
         let used = |slot: u32| self.pipes.keys().any(|id| id.slot() == slot as usize);
-        let slot = (0..).find(|slot| !used(*slot)).expect("there is always a free slot");
+        let slot = (0..=u32::MAX).find(|slot| !used(*slot)).expect("there is always a free slot");
         self.generation += 1;
         let session = SessionId::new(slot, self.generation);
         let pipe = Pipe {

@@ -132,3 +132,21 @@ fn one_at_a_time_is_read_and_none_while_the_pipe_is_congested() {
         }
     }
 }
+
+#[test]
+fn histories_are_answered_in_their_order_refused_ones_too() {
+    let mut hall = Hall::new();
+    hall.introduce("t", None, permissions(&[("a", &[Action::History])]));
+    let session = hall.connect_as("t");
+    hall.hold_events = true;
+    for (id, name) in [(1, "a"), (2, "b"), (3, "a")] {
+        hall.receive(session, ClientMessage::History { id, history: all(name) });
+    }
+    assert_eq!(hall.take(session), None);
+    while !hall.events.is_empty() {
+        hall.release(0);
+    }
+    assert!(matches!(hall.take(session), Some(ServerMessage::History { id: 1, .. })));
+    assert!(matches!(hall.take(session), Some(ServerMessage::Error { id: 2, .. })));
+    assert!(matches!(hall.take(session), Some(ServerMessage::History { id: 3, .. })));
+}

@@ -267,7 +267,7 @@ fn a_bare_face_reads_and_publishes_without_connect() {
     hall.subscribe(bare, 1, "a", Start::Beginning);
     assert_eq!(hall.pushes(bare, 1), [Short::Page(0, 2, false)]);
     hall.receive(bare, publish(1, "a", publication("x")));
-    let published = Published { position: hall.broker_position("a"), duplicate: false };
+    let published = Published { position: Some(hall.position("a")), duplicate: false };
     assert_eq!(hall.take(bare), Some(ServerMessage::Published { id: 1, published }));
     assert_eq!(hall.pushes(bare, 1), [Short::Message(2, 0, 3)]);
     hall.receive(bare, ClientMessage::Unsubscribe { id: 2, sub: 1 });

@@ -159,9 +159,9 @@ impl Hall {
     }
 
     /// Where a channel's stream stands.
-    pub(crate) fn broker_position(&mut self, name: &str) -> Option<Position> {
+    pub(crate) fn position(&mut self, name: &str) -> Position {
         match self.ask(Operation::Info { channel: channel(name) }) {
-            Ok(Answer::Info(info)) => Some(info.position),
+            Ok(Answer::Info(info)) => info.position,
             other => panic!("no info: {other:?}"),
         }
     }

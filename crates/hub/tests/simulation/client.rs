@@ -286,7 +286,8 @@ impl Client {
             panic!("{fault} with {pushed:?} to {:?}, {:?}", sub.stands, sub.reader.position);
         }
         match pushed {
-            Pushed::Ended { .. } | Pushed::Unsubscribed(_) => {
+            Pushed::Unsubscribed(why) => panic!("a subscription is ended: {why:?}"),
+            Pushed::Ended { .. } => {
                 if matches!(sub.stands, Stands::Active(_)) {
                     sub.stands = Stands::Away;
                 }

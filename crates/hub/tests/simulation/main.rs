@@ -3,6 +3,7 @@
 //! A seed that fails is printed; `LONGWIRE_SEED=17 cargo test -p longwire-hub --test simulation` runs it alone, and
 //! `LONGWIRE_SEEDS=100000` runs more than the usual number.
 
+mod checks;
 mod client;
 mod stores;
 mod world;

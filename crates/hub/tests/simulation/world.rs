@@ -6,12 +6,10 @@ use std::{
 };
 
 use longwire_channel::{
-    ChannelName, Epoch, Order, Payload, Policy, Position, Publication, Push, Pushed, ServerMessage,
-    Start,
+    ChannelName, Epoch, Payload, Policy, Position, Publication, Push, Pushed, ServerMessage, Start,
 };
 use longwire_hub::{
-    Answer, HubConfig, Identity, Input, Namespace, Namespaces, Operation, Permissions, Retention,
-    broker::{self, Broker},
+    HubConfig, Identity, Input, Namespace, Namespaces, Operation, Permissions, Retention,
     simulation::{Clock, Contents, Node, Random},
 };
 
@@ -24,16 +22,16 @@ use crate::{
 pub(crate) struct World<S: Store> {
     random: Random,
     store: S,
-    node: Node<S::Broker>,
+    pub(crate) node: Node<S::Broker>,
     config: HubConfig,
-    clients: Vec<Client>,
-    channels: Vec<ChannelName>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) channels: Vec<ChannelName>,
     /// Which content lies where, as anybody was told.
-    contents: HashMap<(ChannelName, Epoch, u64), String>,
+    pub(crate) contents: HashMap<(ChannelName, Epoch, u64), String>,
     /// Where each content lies, as it was acknowledged in the channel's present life.
-    acknowledged: HashMap<(ChannelName, String), Position>,
+    pub(crate) acknowledged: HashMap<(ChannelName, String), Position>,
     /// Whether retention may drop what somebody has not read.
-    forgets: bool,
+    pub(crate) forgets: bool,
     seen: Seen,
 }
 
@@ -99,17 +97,17 @@ impl<S: Store> World<S> {
         config.namespaces = Namespaces::new(namespace, []);
         config.page_records = 1 + below(&mut random, 10);
         config.page_bytes = PAGE_BYTES;
-        config.max_page_reads = 1 + random.below(3) as usize;
+        config.max_page_reads = 1 + random.index(3);
         config.max_pending_commands = 30;
         let clock = Clock::new(Instant::now());
         let node = Node::new(config.clone(), random.next(), store.open(), clock);
-        let channels: Vec<_> = (0..1 + random.below(3))
+        let channels: Vec<_> = (0..=random.below(3))
             .map(|number| ChannelName::new(&format!("a:{number}")).expect("valid"))
             .collect();
-        let clients = (0..1 + random.below(5) as usize)
+        let clients = (0..=random.index(5))
             .map(|name| {
                 let mut client = Client::new(name, random.below(4) > 0);
-                for _ in 0..1 + random.below(3) {
+                for _ in 0..=random.below(3) {
                     let channel = pick(&mut random, &channels).clone();
                     let start = match random.below(4) {
                         0 => Start::Beginning,
@@ -150,7 +148,7 @@ impl<S: Store> World<S> {
     }
 
     fn step(&mut self) {
-        let client = self.random.below(self.clients.len() as u64) as usize;
+        let client = self.random.index(self.clients.len());
         match self.random.below(100) {
             0..20 => self.release(),
             20..45 => self.take(client),
@@ -178,11 +176,11 @@ impl<S: Store> World<S> {
 
     /// Tells the hub something of what waits.
     fn release(&mut self) {
-        let waiting = self.node.events.len() as u64;
+        let waiting = self.node.events.len();
         if waiting == 0 {
             return;
         }
-        let place = self.random.below(waiting) as usize;
+        let place = self.random.index(waiting);
         // The one in front may always come.
         let place = if self.node.may_overtake(place) { place } else { 0 };
         self.node.release(place);
@@ -196,7 +194,7 @@ impl<S: Store> World<S> {
 
     /// A client takes some of what its pipe has.
     fn take(&mut self, client: usize) {
-        for _ in 0..1 + self.random.below(6) {
+        for _ in 0..=self.random.below(6) {
             if !self.take_one(client) {
                 return;
             }
@@ -246,7 +244,7 @@ impl<S: Store> World<S> {
     fn publish(&mut self, name: usize) {
         let channel = pick(&mut self.random, &self.channels).clone();
         let keyed = self.random.below(4) > 0;
-        let length = self.random.below(200) as usize;
+        let length = self.random.index(200);
         let client = &mut self.clients[name];
         if client.publishes.len() < 20 {
             client.compose(channel, keyed, length);
@@ -298,7 +296,7 @@ impl<S: Store> World<S> {
         self.node.receive(session, connect);
     }
 
-    fn hang_up(&mut self, name: usize) {
+    pub(crate) fn hang_up(&mut self, name: usize) {
         let client = &mut self.clients[name];
         if let Some(session) = client.session {
             client.lost();
@@ -309,7 +307,7 @@ impl<S: Store> World<S> {
     fn change_subscription(&mut self, name: usize) {
         let client = &mut self.clients[name];
         let Some(session) = client.session.filter(|_| client.is_connected) else { return };
-        let sub = self.random.below(client.subs.len() as u64) as usize;
+        let sub = self.random.index(client.subs.len());
         let message = match client.subs[sub].stands {
             Stands::Away => Some(client.subscribe(sub)),
             Stands::Active(_) if self.random.below(3) == 0 => client.unsubscribe(sub),
@@ -345,7 +343,7 @@ impl<S: Store> World<S> {
         self.node.hold_events = true;
     }
 
-    fn count(&mut self) {
+    pub(crate) fn count(&mut self) {
         let stats = self.node.stats();
         self.seen.duplicates += stats.duplicates;
         self.seen.delivered += stats.deliveries;
@@ -431,143 +429,6 @@ impl<S: Store> World<S> {
         }
         panic!("it does not come to rest");
     }
-
-    fn check_end(&mut self) {
-        self.count();
-        for client in &self.clients {
-            assert!(client.publishes.is_empty(), "{} publications wait", client.publishes.len());
-        }
-        for channel in self.channels.clone() {
-            let (position, records) = self.read_back(&channel);
-            self.check_readers(&channel, position, &records);
-            self.check_acknowledged(&channel, position, &records);
-        }
-    }
-
-    /// Who reads a channel stands at its end, and was given what is there.
-    fn check_readers(&self, channel: &ChannelName, position: Position, records: &[(u64, String)]) {
-        for client in &self.clients {
-            for sub in client.subs.iter().filter(|sub| sub.channel == *channel) {
-                let reader = &sub.reader;
-                let what = format!("client {} of {channel}, {:?}", client.name, sub.policy);
-                if !(reader.skips && reader.ended) {
-                    assert_eq!(reader.position, Some(position), "{what}");
-                }
-                let given: HashMap<u64, &[u8]> = reader
-                    .records
-                    .iter()
-                    .filter(|(epoch, _)| *epoch == position.epoch)
-                    .map(|(_, record)| (record.seq, &record.payload.bytes()[..]))
-                    .collect();
-                for (seq, content) in records {
-                    if let Some(given) = given.get(seq) {
-                        assert_eq!(*given, content.as_bytes(), "{what}: record {seq}");
-                    }
-                }
-                if !self.forgets {
-                    assert!(reader.lost.is_empty(), "{what}: {:?} is lost", reader.lost);
-                    self.check_complete(&what, sub, position);
-                }
-            }
-        }
-    }
-
-    /// Without skipping, and where nothing is forgotten, a reader has every record from its first one on.
-    fn check_complete(&self, what: &str, sub: &crate::client::Sub, position: Position) {
-        if sub.reader.skips {
-            return;
-        }
-        let mut last = None;
-        for (_, record) in sub.reader.records.iter().filter(|(epoch, _)| *epoch == position.epoch) {
-            let expected = last.map_or(record.seq, |last| last + 1);
-            assert_eq!(record.seq, expected, "{what}");
-            last = Some(record.seq);
-        }
-        if let Some(last) = last {
-            assert_eq!(last, position.seq, "{what}");
-        }
-    }
-
-    /// What was acknowledged is there, once, where it was said.
-    fn check_acknowledged(
-        &self,
-        channel: &ChannelName,
-        position: Position,
-        records: &[(u64, String)],
-    ) {
-        let mut places: HashMap<&str, u64> = HashMap::new();
-        for (seq, content) in records {
-            let key = (channel.clone(), position.epoch, *seq);
-            if let Some(told) = self.contents.get(&key) {
-                assert_eq!(told, content, "record {seq} of {channel}");
-            }
-            if content != API {
-                let before = places.insert(content, *seq);
-                assert_eq!(before, None, "{content:.20} lies in {channel} twice, and at {seq}");
-            }
-        }
-        if self.forgets {
-            return;
-        }
-        for ((of, content), place) in &self.acknowledged {
-            if of == channel && place.epoch == position.epoch {
-                let found = places.get(content.as_str());
-                assert_eq!(found, Some(&place.seq), "{content:.20} of {channel} was acknowledged");
-            }
-        }
-    }
-
-    /// A channel as its broker has it.
-    fn read_back(&mut self, channel: &ChannelName) -> (Position, Vec<(u64, String)>) {
-        let mut found = Vec::new();
-        let mut from = broker::From::Edge;
-        loop {
-            let now = self.node.clock.now();
-            let request = broker::Request::Read {
-                channel: channel.clone(),
-                from,
-                order: Order::Forwards,
-                records: 1_000,
-                bytes: usize::MAX,
-            };
-            self.node.broker.submit(u64::MAX, request, now);
-            let page = loop {
-                match self.node.broker.poll(now) {
-                    Some(broker::Event::Completed {
-                        token: u64::MAX,
-                        result: Ok(broker::Response::Page(page)),
-                    }) => break page,
-                    Some(_) => {}
-                    None => panic!("{channel} cannot be read"),
-                }
-            };
-            let text = |payload: &Payload| String::from_utf8_lossy(payload.bytes()).into_owned();
-            found.extend(page.records.iter().map(|it| (it.seq, text(&it.payload))));
-            let position = Position { epoch: page.epoch, seq: page.last };
-            match page.records.last() {
-                Some(last) if page.more => {
-                    from = broker::From::Behind(Position { seq: last.seq, ..position });
-                }
-                _ => return (position, found),
-            }
-        }
-    }
-
-    /// When everybody has gone, the hub holds nothing.
-    fn check_nothing_is_left(&mut self) {
-        for name in 0..self.clients.len() {
-            self.hang_up(name);
-        }
-        self.node.settle();
-        assert_eq!(self.node.hub.contents(), Contents::default());
-        assert_eq!(self.node.open_requests(), 0);
-        let stats = self.node.stats();
-        assert_eq!((stats.sessions, stats.congested, stats.channels), (0, 0, 0));
-        assert_eq!(stats.subscriptions, longwire_hub::Subscriptions::default());
-        let answered =
-            self.node.answers.iter().all(|(_, outcome)| !matches!(outcome, Ok(Answer::Batch(_))));
-        assert!(answered);
-    }
 }
 
 /// Somebody was told that this content lies there: whoever is told again is told the same.
@@ -607,7 +468,7 @@ fn policy(random: &mut Random) -> Option<Policy> {
 }
 
 fn pick<'a, T>(random: &mut Random, of: &'a [T]) -> &'a T {
-    &of[random.below(of.len() as u64) as usize]
+    &of[random.index(of.len())]
 }
 
 fn below(random: &mut Random, bound: u32) -> u32 {
@@ -615,7 +476,7 @@ fn below(random: &mut Random, bound: u32) -> u32 {
 }
 
 /// What is published through the API, again and again.
-const API: &str = "through the API";
+pub(crate) const API: &str = "through the API";
 
 /// What happens in one run.
 const STEPS: usize = 400;

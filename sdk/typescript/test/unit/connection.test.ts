@@ -62,6 +62,22 @@ test("connecting (transport), it cannot open: backoff", async () => {
   assert.ok(states.at(-1)?.change.cause instanceof LostError);
 });
 
+test("connecting (transport), an error without a close event behind it: backoff, once", async () => {
+  const { client, socket, states } = await begun();
+  socket.onerror?.();
+  assert.equal(client.state, "waiting");
+  socket.end(1006);
+  assert.equal(states.length, 2);
+});
+
+test("open, an error: the close event behind it says what follows", async () => {
+  const { client, socket } = await opened();
+  socket.onerror?.();
+  assert.equal(client.state, "open");
+  socket.end(4504, "banned");
+  assert.equal(client.state, "closed");
+});
+
 test("connecting (transport), the class refuses the URL: closed", async () => {
   const refusing = class {
     constructor() {

@@ -11,6 +11,8 @@ use std::{
         PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use fjall::{
@@ -70,6 +72,7 @@ impl Engine {
 
     /// Writes a batch to the system; views do not see it yet.
     pub(super) fn write(&self, batch: &Batch) -> Result<(), Fault> {
+        self.wait_for_threads()?;
         let mut writes = self.database.batch().durability(Some(PersistMode::Buffer));
         for (table, key, value) in batch.iter() {
             let table = &self.tables[index(table)];
@@ -85,6 +88,7 @@ impl Engine {
 
     /// Writes what a journal had, to the system.
     pub(super) fn write_again(&self, items: Vec<Item>) -> Result<(), Fault> {
+        self.wait_for_threads()?;
         let mut writes = self.database.batch().durability(Some(PersistMode::Buffer));
         for Item { table, key, value } in items {
             let Some(table) = self.tables.iter().find(|each| each.id() == table) else { continue };
@@ -107,6 +111,20 @@ impl Engine {
         Ok(())
     }
 
+    /// Waits while the engine's threads are behind. It would do so itself, a little later, but without asking whether they
+    /// are still at work, and so without end where they are not.
+    fn wait_for_threads(&self) -> Result<(), Fault> {
+        let behind = |table: &Keyspace| {
+            table.sealed_memtable_count() > MAX_SEALED || table.l0_table_count() > MAX_UNSORTED
+        };
+        while self.tables.iter().any(behind) {
+            let alive = self.database.persist(PersistMode::Buffer);
+            alive.map_err(|error| Fault::of_writing(&error))?;
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
     pub(super) fn number(&self) -> u64 {
         self.number.load(Ordering::Relaxed)
     }
@@ -122,7 +140,7 @@ impl Engine {
         key: &[u8],
     ) -> Result<Option<Vec<u8>>, ReadError> {
         let table = &self.tables[index(table)];
-        let value = snapshot.get(table, key).map_err(|error| read_error(&error))?;
+        let value = snapshot.get(table, key).map_err(|error| read_error(&error, table))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
@@ -139,9 +157,10 @@ impl Engine {
             return Ok(());
         }
         let range: RangeInclusive<&[u8]> = from..=to;
-        let mut rows = snapshot.range::<&[u8], _>(&self.tables[index(table)], range);
+        let table = &self.tables[index(table)];
+        let mut rows = snapshot.range::<&[u8], _>(table, range);
         while let Some(row) = if backwards { rows.next_back() } else { rows.next() } {
-            let (key, value) = row.into_inner().map_err(|error| read_error(&error))?;
+            let (key, value) = row.into_inner().map_err(|error| read_error(&error, table))?;
             if visit(&key, &value).is_break() {
                 break;
             }
@@ -150,10 +169,11 @@ impl Engine {
     }
 }
 
-fn read_error(error: &fjall::Error) -> ReadError {
+/// fjall does not tell which of a table's files it was.
+fn read_error(error: &fjall::Error, table: &Keyspace) -> ReadError {
     match io_error(error) {
         Some(error) if !is_short(error) => ReadError::Io(error.to_string()),
-        _ => ReadError::Corrupt { file: None, detail: error.to_string() },
+        _ => ReadError::Corrupt { file: Some(table.path().into()), detail: error.to_string() },
     }
 }
 
@@ -245,6 +265,14 @@ fn options(table: Table, settings: Settings) -> KeyspaceCreateOptions {
 
 /// In the table `Meta`: the number of the last batch.
 const NUMBER: &[u8] = b"number";
+
+/// Of a table so many buffers may wait to be written, and so many files to be sorted in: below 4 and 20, where fjall slows
+/// down writes itself.
+const MAX_SEALED: usize = 2;
+const MAX_UNSORTED: usize = 16;
+
+/// Until the engine's threads are looked at again.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// So many files are open at most.
 const MAX_FILES: usize = 256;
