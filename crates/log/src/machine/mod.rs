@@ -142,7 +142,11 @@ impl Machine {
         if work.batch.is_empty() && work.touched.is_empty() {
             return more;
         }
-        self.finish(work) && more
+        let written = self.finish(work);
+        if !written {
+            self.sweep = Sweep::default();
+        }
+        written && more
     }
 
     /// Goes through all streams behind a repair: who has a state and no row by name gets that again.
@@ -166,7 +170,12 @@ impl Machine {
                 reason: "this request does not write: submit it again".into(),
             }))),
         };
-        outcome.unwrap_or_else(|error| Outcome::settled(Err(error)))
+        outcome.unwrap_or_else(|error| {
+            // What the batch does to a stream may be the reason.
+            let stream = request.stream().and_then(|name| self.streams.get(name));
+            let pending = stream.is_some_and(|stream| stream.is_touched());
+            Outcome { result: Err(error), pending }
+        })
     }
 
     fn append(&mut self, work: &mut Work<'_>, append: &Append) -> Result<Outcome, LogError> {
