@@ -42,7 +42,7 @@ impl Caller {
             return Ok(());
         }
         let client = user.clone().map_or_else(|| Client::at(self.address), Client::User);
-        self.app.publish_rate.admit(client, publications).map_err(Problem)
+        self.app.publish_rate.admit(&client, publications).map_err(Problem)
     }
 
     /// Asks the hub.
