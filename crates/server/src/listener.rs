@@ -34,7 +34,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 use tracing::{debug, warn};
 
-use crate::{app::App, config::LimitsConfig, upgrade};
+use crate::{app::App, config::LimitsConfig, http::network, upgrade};
 
 /// Accepts connections and serves each in a task of its own.
 pub(crate) struct Listener {
@@ -128,7 +128,7 @@ impl Listener {
             let place = match &self.per_ip {
                 None => None,
                 Some(per_ip) => {
-                    let Some(place) = per_ip.take(peer.ip()) else {
+                    let Some(place) = per_ip.take(network(peer.ip())) else {
                         self.front.app.metrics.refused("connections_per_ip");
                         debug!(%peer, "refused: its address has all the connections it may have");
                         continue;

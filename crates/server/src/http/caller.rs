@@ -12,6 +12,7 @@ use longwire_channel::{ChannelName, ErrorCode, Refusal};
 use longwire_hub::{Answer, Identity, Operation, Permissions};
 use serde::Deserialize;
 use tokio::time::timeout;
+use tracing::debug;
 
 use super::{
     answer::{Problem, bad_request},
@@ -42,7 +43,7 @@ impl Caller {
             return Ok(());
         }
         let client = user.clone().map_or_else(|| Client::at(self.address), Client::User);
-        self.app.publish_rate.admit(client, publications).map_err(Problem)
+        self.app.publish_rate.admit(&client, publications).map_err(Problem)
     }
 
     /// Asks the hub.
@@ -67,7 +68,10 @@ impl FromRequestParts<Arc<App>> for Caller {
             Some(token) => Some(token),
             None => query::<Token>(&parts.uri)?.token,
         };
-        let identity = app.authorise(token).await.map_err(|denied| Problem(denied.refusal))?;
+        let identity = app.authorise(token).await.map_err(|denied| {
+            debug!(refusal = %denied.refusal, "a request was not let in");
+            Problem(denied.refusal)
+        })?;
         let peer: Option<&ConnectInfo<SocketAddr>> = parts.extensions.get();
         let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
         Ok(Self { app: app.clone(), address, identity })
