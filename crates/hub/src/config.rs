@@ -17,13 +17,17 @@ pub struct HubConfig {
     /// Bytes of the largest message from a client: the driver keeps to it; the hub tells it in `connected`.
     /// Default: 128 KiB.
     pub max_message_bytes: u64,
-    /// Publications a second of one session; twice as many may come at once. Default: 1,000. Beyond it: `rate_limited`.
+    /// Publications a second of one session; twice as many may come at once. Default: 1,000. Beyond it: `rate_limited`,
+    /// all of them for 100 ms at least, so that none overtakes one that was refused.
     pub publish_rate: u32,
     /// Commands of one session that wait for their answers. Default: 1,024. Beyond it: `rate_limited`. As many may
     /// come while the pipe is congested; beyond that the session ends with 4001.
     pub max_pending_commands: u32,
     /// Bytes of these commands. Default: 4 MiB. Beyond it: `rate_limited`.
     pub max_pending_bytes: usize,
+    /// Requests to the broker that wait for their answers, for all sessions and the HTTP API together. Default: 200,000.
+    /// Beyond it: `unavailable`.
+    pub max_pending_requests: usize,
     /// Requests of the HTTP API that wait for their answers. Default: 10,000. Beyond it: `unavailable`.
     pub max_requests: usize,
     /// Publications of one batch, or channels of one broadcast. Default: 1,000. Beyond it: `too_large`.
@@ -63,6 +67,7 @@ impl Default for HubConfig {
             publish_rate: 1_000,
             max_pending_commands: 1_024,
             max_pending_bytes: 4 << 20,
+            max_pending_requests: 200_000,
             max_requests: 10_000,
             max_batch: 1_000,
             page_records: 256,

@@ -11,7 +11,8 @@ use longwire_channel::{ClientMessage, CloseCode, Refusal};
 
 use crate::{Identity, Operation, broker};
 
-/// The time, on both clocks. Neither goes backwards for the hub: an earlier one counts as the latest that it saw.
+/// The time, on both clocks. The first never goes back: an earlier instant counts as the latest that was seen. The other
+/// may be put right.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
     /// The clock that deadlines are counted on.

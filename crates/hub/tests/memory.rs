@@ -258,3 +258,30 @@ fn records_and_keys_together_stay_below_the_limit() {
     let held = HELD.get() - before;
     assert!(held < HELD_AT_MOST, "{held} bytes are held, {} counted", memory.bytes());
 }
+
+#[test]
+fn a_stream_is_kept_as_long_as_its_keys_are_remembered() {
+    let (mut memory, mut now) = limited(100, u64::MAX);
+    let keyed = |window_ms| {
+        let key = Token::new("k").expect("valid");
+        Request::Append {
+            channel: ChannelName::new("a").expect("valid"),
+            publication: Publication { key: Some(key), ..Publication::new(Payload::text("x")) },
+            retention: Retention { age: Duration::from_secs(1), ..Retention::MEMORY },
+            window_ms,
+        }
+    };
+    let duplicate = |answer| match answer {
+        Ok(Response::Published(published)) => published.duplicate,
+        other => panic!("{other:?}"),
+    };
+    assert!(!duplicate(ask(&mut memory, keyed(60_000), now)));
+    now.instant += Duration::from_secs(50);
+    now.unix_ms += 50_000;
+    assert_eq!(memory.poll(now), None);
+    assert!(duplicate(ask(&mut memory, keyed(60_000), now)));
+    now.instant += Duration::from_secs(61);
+    now.unix_ms += 61_000;
+    assert_eq!(memory.poll(now), None);
+    assert_eq!(memory.streams(), 0);
+}

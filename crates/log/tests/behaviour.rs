@@ -123,6 +123,23 @@ fn keys_that_are_past_their_window_leave_the_disk() {
 }
 
 #[test]
+fn keys_beyond_the_limit_are_forgotten_the_oldest_first() {
+    let mut log = Simulated::new();
+    let number = Dedup::MAX_KEYS + 10;
+    for from in (0..number).step_by(2_000) {
+        let requests: Vec<Request> = (from..number.min(from + 2_000))
+            .map(|number| Request::Append(keyed("a", 1, "", &number.to_string())))
+            .collect();
+        log.all(&requests);
+    }
+    assert_eq!(log.disk.keys(Table::Keys).len() as u64, 2 * Dedup::MAX_KEYS);
+    let known =
+        |log: &mut Simulated, key: u64| log.append(keyed("a", 1, "", &key.to_string())).duplicate;
+    assert!(known(&mut log, 10) && known(&mut log, number - 1));
+    assert!(!known(&mut log, 9));
+}
+
+#[test]
 fn a_key_that_is_used_again_after_its_window_is_known_for_the_new_one() {
     let mut log = Simulated::new();
     log.append(keyed("a", 0, "one", "key"));

@@ -6,19 +6,21 @@ use longwire_hub::{
     Durability, Namespaces, Now,
     broker::{Broker, Brokers, Durable, Event, Memory, MemoryLimits, Request},
 };
-use longwire_log::Log;
+use longwire_log::{Figures, Log};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::{config::Config, error::StartError};
 
 /// The brokers of a server.
-#[derive(Debug)]
 pub(crate) enum Storage {
     /// No namespace is on disk.
     Memory(Box<Memory>),
     /// Some are.
     Both(Box<Brokers<Memory, Durable<Log>>>),
+    /// One that fails at will.
+    #[cfg(test)]
+    Other(Box<dyn Broker + Send>),
 }
 
 impl Storage {
@@ -49,10 +51,12 @@ impl Storage {
     }
 
     /// The log's figures, where there is one.
-    pub(crate) fn log_stats(&self) -> Option<longwire_log::Stats> {
+    pub(crate) fn figures(&self) -> Option<Figures> {
         match self {
             Self::Memory(_) => None,
-            Self::Both(brokers) => Some(brokers.disk().log().stats()),
+            Self::Both(brokers) => Some(brokers.disk().log().figures()),
+            #[cfg(test)]
+            Self::Other(_) => None,
         }
     }
 }
@@ -62,6 +66,8 @@ impl Broker for Storage {
         match self {
             Self::Memory(memory) => memory.submit(token, request, now),
             Self::Both(brokers) => brokers.submit(token, request, now),
+            #[cfg(test)]
+            Self::Other(broker) => broker.submit(token, request, now),
         }
     }
 
@@ -69,6 +75,8 @@ impl Broker for Storage {
         match self {
             Self::Memory(memory) => memory.poll(now),
             Self::Both(brokers) => brokers.poll(now),
+            #[cfg(test)]
+            Self::Other(broker) => broker.poll(now),
         }
     }
 
@@ -76,6 +84,8 @@ impl Broker for Storage {
         match self {
             Self::Memory(memory) => memory.poll_timeout(),
             Self::Both(brokers) => brokers.poll_timeout(),
+            #[cfg(test)]
+            Self::Other(broker) => broker.poll_timeout(),
         }
     }
 }

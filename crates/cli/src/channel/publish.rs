@@ -39,6 +39,10 @@ pub(crate) struct PublishArgs {
     /// For those who listen now: it is not kept, and has no position
     #[arg(long)]
     ephemeral: bool,
+    /// Publications that are on their way at a time; with more than 1, one that the server puts off
+    /// may be passed by those behind it
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=512))]
+    in_flight: u16,
     /// Seconds for each publication, reconnecting included
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     timeout: Duration,
@@ -48,7 +52,7 @@ pub(crate) struct PublishArgs {
 
 const HELP: &str = "\
 Prints the position of each publication, EPOCH:SEQ, once it is as durable as its namespace says;
-of a duplicate, that of the first.
+of a duplicate, that of the first. Lines keep their order, unless --in-flight gives it up for speed.
 
 Examples:
   longwire publish demo hello
@@ -87,7 +91,7 @@ async fn publish_all(args: &PublishArgs, client: &Client) -> Result<(), Failure>
     let mut waiting = Waiting::default();
     let read = loop {
         tokio::select! {
-            item = items.recv(), if waiting.has_room() => match item {
+            item = items.recv(), if waiting.has_room(args.in_flight) => match item {
                 Some(Ok(item)) => waiting.add(publish(args, client, item)),
                 Some(Err(failure)) => break Err(failure),
                 None => break Ok(()),
@@ -123,9 +127,9 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn has_room(&self) -> bool {
+    fn has_room(&self, in_flight: u16) -> bool {
         self.answers.is_empty()
-            || self.answers.len() < WAITING_MAX && self.bytes < WAITING_BYTES_MAX
+            || self.answers.len() < in_flight.into() && self.bytes < WAITING_BYTES_MAX
     }
 
     fn add(&mut self, pending: Pending) {
@@ -178,7 +182,12 @@ fn tell(
         }
         Err(error) => error,
     };
-    let mut words = format!("{error}{}", cure(client));
+    let mut words = match &error {
+        PublishError::Closed(cause)
+        | PublishError::NotSent(Unanswered::Closed(cause))
+        | PublishError::Unknown(Unanswered::Closed(cause)) => format!("{error}{}", cure(cause)),
+        error => error.to_string(),
+    };
     let unsent = matches!(
         error,
         PublishError::NotSent(Unanswered::TimedOut(_))
@@ -261,7 +270,6 @@ fn token(text: &str) -> Result<Token, String> {
 }
 
 /// Less than the client's own queue holds, which refuses what is beyond.
-const WAITING_MAX: usize = 512;
 const WAITING_BYTES_MAX: usize = 512 * 1024;
 
 /// Lines that are read before they can be sent.

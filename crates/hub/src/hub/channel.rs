@@ -186,6 +186,12 @@ impl Channels {
     pub(super) fn len(&self) -> usize {
         self.slab.len()
     }
+
+    /// Records that they keep.
+    #[cfg(feature = "simulation")]
+    pub(super) fn held(&self) -> usize {
+        self.slab.iter().filter(|(_, channel)| channel.latest.is_some()).count()
+    }
 }
 
 impl std::ops::Index<u32> for Channels {

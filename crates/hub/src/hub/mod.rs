@@ -169,6 +169,7 @@ impl Hub {
             sessions: self.sessions.len(),
             subscriptions: self.subscriptions.len(),
             channels: self.channels.len(),
+            records: self.channels.held(),
             timers: self.timers.len(),
             pending: self.pending.len(),
             requests: self.requests,
@@ -181,7 +182,7 @@ impl Hub {
     fn tell_time(&mut self, now: Now) {
         let elapsed = millis(now.instant.saturating_duration_since(self.start));
         self.now = self.now.max(elapsed);
-        self.unix_ms = self.unix_ms.max(now.unix_ms);
+        self.unix_ms = now.unix_ms;
     }
 
     /// Takes an event of the broker.
@@ -260,6 +261,8 @@ pub struct Contents {
     pub subscriptions: usize,
     /// Channels with subscriptions.
     pub channels: usize,
+    /// Records that channels keep.
+    pub records: usize,
     /// Deadlines.
     pub timers: usize,
     /// Requests to the broker that are not completed.

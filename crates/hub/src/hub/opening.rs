@@ -1,13 +1,14 @@
 //! How subscriptions begin: the channel is attached, the place is found, and from one instant on nothing is missed.
 
 use longwire_channel::{
-    ErrorCode, Order, Outcome, Policy, Pushed, Refusal, ServerMessage, Start, Subscribe,
-    Subscribed, Unsubscribed,
+    ChannelName, ErrorCode, Order, Outcome, Policy, Pushed, Refusal, ServerMessage, Start,
+    Subscribe, Subscribed, Unsubscribed,
 };
 
 use super::{
     Hub,
-    channel::{Member, Stream, index_of},
+    channel::{Channel, Member, Stream, index_of},
+    commands::RETRY_MS,
     millis,
     pending::{Pending, error_of},
     state::{Event, Pace, State},
@@ -15,7 +16,7 @@ use super::{
     timers::{NEVER, Timer},
 };
 use crate::{
-    Action, SessionId,
+    Action, Effect, SessionId,
     broker::{Error, From, Info, Request, Response},
 };
 
@@ -38,7 +39,7 @@ impl Hub {
         let Subscribe { sub: number, channel: name, start, .. } = subscribe;
         let namespace = self.config.namespaces.of(&name);
         let start = if start == Start::Now { namespace.start } else { start };
-        let channel = self.channels.find(&name).unwrap_or_else(|| self.attach(name));
+        let channel = self.channels.find(&name).unwrap_or_else(|| self.attach(id, name));
         let mut sub = Subscription::new(id, number, channel, policy);
         sub.opening = Some(Box::new(Opening { id: command, start, found: Found::Nothing }));
         let key = index_of(self.subscriptions.insert(sub));
@@ -80,6 +81,16 @@ impl Hub {
                 ),
             ));
         }
+        self.check_pending()?;
+        if session.looking >= self.config.max_pending_commands {
+            return Err(Refusal {
+                retry_after_ms: Some(RETRY_MS),
+                ..Refusal::new(
+                    ErrorCode::RateLimited,
+                    "too many subscriptions were asked for and given up: wait, then ask for those that last",
+                )
+            });
+        }
         self.check_session_access(session, &subscribe.channel, Action::Subscribe)?;
         let namespace = self.config.namespaces.of(&subscribe.channel);
         let policy = subscribe.policy.unwrap_or(namespace.policy);
@@ -107,13 +118,28 @@ impl Hub {
         })
     }
 
-    fn attach(&mut self, name: longwire_channel::ChannelName) -> u32 {
-        let token = self.next_token + 1;
-        let channel = self.channels.insert(&name, token);
-        let submitted = self.submit(Request::Attach { channel: name }, Pending::Attach { channel });
-        debug_assert_eq!(submitted, token);
+    fn attach(&mut self, session: SessionId, name: ChannelName) -> u32 {
+        let channel = self.channels.insert(&name, NO_TOKEN);
+        let pending = Pending::Attach { channel, session };
+        let token = self.look(session, Request::Attach { channel: name }, pending);
+        self.channels[channel].stream = Stream::Attaching(token);
         self.stats.channels = self.channels.len() as u64;
         channel
+    }
+
+    /// Asks the broker for what a subscription needs to begin.
+    fn look(&mut self, session: SessionId, request: Request, pending: Pending) -> u64 {
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.looking += 1;
+        }
+        self.submit(request, pending)
+    }
+
+    /// The broker has answered that.
+    pub(super) fn looked(&mut self, session: SessionId) {
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.looking -= 1;
+        }
     }
 
     pub(super) fn attached(&mut self, key: u32, token: u64, info: Info) {
@@ -131,13 +157,12 @@ impl Hub {
 
     /// The broker cannot attach a channel: its subscriptions are refused.
     pub(super) fn not_attached(&mut self, key: u32, token: u64, refusal: &Refusal) {
-        let attaching =
-            |channel: &super::channel::Channel| channel.stream == Stream::Attaching(token);
-        if !self.channels.get(key).is_some_and(attaching) {
-            return;
-        }
-        for key in self.member_keys(key) {
-            self.refuse_subscription(key, refusal);
+        // Whoever is refused may ask again at once, and joins those who are left.
+        let attaching = |channel: &&Channel| channel.stream == Stream::Attaching(token);
+        while let Some(channel) = self.channels.get(key).filter(attaching)
+            && let Some(member) = channel.members().first()
+        {
+            self.refuse_subscription(member.key, refusal);
         }
     }
 
@@ -165,7 +190,8 @@ impl Hub {
             _ => Some(Request::Info { channel: name }),
         };
         if let Some(request) = request {
-            let token = self.submit(request, Pending::Place { sub: key });
+            let session = sub.session;
+            let token = self.look(session, request, Pending::Place { sub: key, session });
             self.subscriptions[key as usize].awaits = token;
         } else {
             opening.found = Found::End;
@@ -251,7 +277,7 @@ impl Hub {
     /// A subscription that has not begun cannot begin.
     pub(super) fn refuse_subscription(&mut self, key: u32, refusal: &Refusal) {
         let sub = &self.subscriptions[key as usize];
-        let (session, number) = (sub.session, sub.number);
+        let session = sub.session;
         let command = sub.opening.as_ref().and_then(|opening| opening.id);
         self.remove_subscription(key);
         if let Some(command) = command {
@@ -266,7 +292,6 @@ impl Hub {
             it.subs.iter_mut().find(|(_, opened)| opened.as_ref().is_ok_and(|it| *it == key))
         });
         if let Some((_, opened)) = entry {
-            debug_assert!(opened.is_ok(), "subscription {number} was refused before");
             *opened = Err(refusal.clone());
             self.place_is_found(session);
         }
@@ -326,7 +351,7 @@ impl Hub {
             let channel = self.channels.remove(sub.channel);
             let token = self.new_token();
             let request = Request::Detach { channel: channel.name };
-            self.effects.push_back(crate::Effect::Broker { token, request });
+            self.effects.push_back(Effect::Broker { token, request });
             self.stats.channels = self.channels.len() as u64;
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Session {
     pub(super) capabilities: Capabilities,
     /// Commands that came since its pipe is congested.
     pub(super) stuffed: u32,
+    /// Requests to the broker on their way for its subscriptions that have not begun, or no longer are.
+    pub(super) looking: u32,
     pub(super) address: Option<IpAddr>,
     pub(super) user: Option<Token>,
     pub(super) permissions: Permissions,
@@ -75,7 +77,7 @@ pub(super) struct Busy {
     pub(super) readers: VecDeque<u32>,
     /// Sizes of all commands above.
     pub(super) bytes: usize,
-    /// How often it published in namespaces that limit that.
+    /// How often it published in each namespace that limits that.
     pub(super) rates: Vec<(Arc<Namespace>, Bucket)>,
 }
 
@@ -111,6 +113,7 @@ impl Session {
             pinged: false,
             capabilities: Capabilities::default(),
             stuffed: 0,
+            looking: 0,
             address: info.address,
             user: None,
             permissions: Permissions::none(),

@@ -65,6 +65,7 @@ fn so_many_commands_wait_and_no_more() {
     assert!(refusal.retry_after_ms.is_some());
     hall.release(0);
     assert!(matches!(hall.take(session), Some(ServerMessage::Published { id: 0, .. })));
+    hall.pass(ms(100));
     hall.receive(session, publish(5, "a", publication("x")));
     assert_eq!(hall.take(session), None);
 }
@@ -83,6 +84,12 @@ fn so_many_bytes_of_commands_wait_and_no_more() {
     assert_eq!(hall.error(session).code, ErrorCode::RateLimited);
     hall.release(0);
     hall.take(session);
+    // What was sent behind it, before its sender knew, does not overtake it.
+    hall.input(large(3));
+    let refusal = hall.error(session);
+    assert_eq!((refusal.code, refusal.retry_after_ms), (ErrorCode::RateLimited, Some(100)));
+    assert!(refusal.message.contains("in their order"), "{refusal}");
+    hall.pass(ms(100));
     hall.input(large(3));
     assert_eq!(hall.take(session), None);
 }
@@ -177,4 +184,48 @@ fn a_congested_pipe_is_given_little_whatever_is_published() {
     }
     let held = hall.pipe(session).map_or(0, |pipe| pipe.bytes);
     assert!(held < 5_000, "{held} bytes");
+}
+
+#[test]
+fn subscriptions_that_are_given_up_do_not_pile_up() {
+    let mut hall = Hall::with(narrow());
+    let session = hall.connect();
+    hall.hold_events = true;
+    for id in 0..3 {
+        let subscribe = subscribe(1, &format!("a:{id}"), Start::Now, None);
+        hall.receive(session, ClientMessage::Subscribe { id, subscribe });
+        hall.receive(session, ClientMessage::Unsubscribe { id, sub: 1 });
+        assert_eq!(hall.take_all(session).len(), 2);
+    }
+    let fourth = subscribe(1, "a:4", Start::Now, None);
+    let command = ClientMessage::Subscribe { id: 4, subscribe: fourth };
+    hall.refused(session, command.clone(), ErrorCode::RateLimited, "given up");
+    hall.release(0);
+    hall.receive(session, command);
+    while !hall.events.is_empty() {
+        hall.release(0);
+    }
+    assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { id: 4, .. })));
+}
+
+#[test]
+fn a_broker_that_answers_nothing_is_not_asked_for_ever() {
+    let mut config = HubConfig::default();
+    config.max_pending_requests = 2;
+    let mut hall = Hall::with(config);
+    let sessions = [hall.connect(), hall.connect(), hall.connect()];
+    hall.hold_events = true;
+    for &session in &sessions {
+        hall.receive(session, publish(1, "a", publication("x")));
+    }
+    let refusal = hall.error(sessions[2]);
+    assert_eq!(refusal.code, ErrorCode::Unavailable);
+    assert!(refusal.retry_after_ms.is_some());
+    let asked = subscribe(1, "a", Start::Now, None);
+    let refusal = hall.try_subscribe(sessions[0], asked).expect_err("too much waits");
+    assert_eq!(refusal.code, ErrorCode::Unavailable);
+    let refusal = hall
+        .ask(longwire_hub::Operation::Info { channel: channel("a") })
+        .expect_err("too much waits");
+    assert_eq!(refusal.code, ErrorCode::Unavailable);
 }

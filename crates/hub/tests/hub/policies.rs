@@ -62,6 +62,20 @@ fn latest_gets_the_last_record_once_it_can_take_it() {
 }
 
 #[test]
+fn a_channel_keeps_a_record_only_for_those_who_want_the_latest() {
+    let mut hall = Hall::new();
+    let session = subscribed(&mut hall, Policy::All);
+    hall.publish_many("a", 1);
+    assert_eq!(hall.hub.contents().records, 0);
+    hall.take_all(session);
+    hall.subscribe_with(session, subscribe(2, "a", Start::Now, Some(SAMPLED)));
+    hall.publish_many("a", 1);
+    assert_eq!(hall.hub.contents().records, 1);
+    hall.receive(session, longwire_channel::ClientMessage::Unsubscribe { id: ID, sub: 2 });
+    assert_eq!(hall.hub.contents().records, 0);
+}
+
+#[test]
 fn latest_with_an_interval_gets_one_record_in_each() {
     let mut hall = Hall::new();
     let session = subscribed(&mut hall, SAMPLED);

@@ -172,9 +172,9 @@ impl Pipe for EventsPipe {
         Form::Events
     }
 
-    fn deliver(&mut self, live: &Live) {
+    fn deliver(&mut self, live: Live) {
         if let Live::Event(bytes) = live {
-            self.put(bytes.clone());
+            self.put(bytes);
         }
     }
 

@@ -27,6 +27,9 @@ pub(super) struct Caller {
     pub(super) identity: Identity,
 }
 
+/// What the address names: a session, a user.
+pub(super) struct Named(pub(super) String);
+
 /// The channel in the address.
 pub(super) struct Channel(pub(super) ChannelName);
 
@@ -75,10 +78,18 @@ impl FromRequestParts<Arc<App>> for Channel {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let Path(name) = Path::<String>::from_request_parts(parts, app)
-            .await
-            .map_err(|error| bad_request(format!("the channel's name: {}", error.body_text())))?;
+        let Named(name) = Named::from_request_parts(parts, app).await?;
         ChannelName::new(&name).map(Self).map_err(|error| bad_request(error.to_string()))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let name = Path::<String>::from_request_parts(parts, app).await;
+        name.map(|Path(name)| Self(name))
+            .map_err(|error| bad_request(format!("the address: {}", error.body_text())))
     }
 }
 

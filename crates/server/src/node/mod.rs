@@ -141,7 +141,7 @@ impl Node {
             Command::Inspect(answer) => {
                 let queue_bytes = self.sessions.buffered();
                 let stats = self.hub.stats().clone();
-                let log = self.storage.log_stats();
+                let log = self.storage.figures();
                 // Whoever asked may have left.
                 let _ = answer.send(Snapshot { stats, queue_bytes, log });
             }
@@ -212,18 +212,19 @@ impl Node {
     fn deliver(&mut self, epoch: Epoch, record: &Arc<Record>, to: &[Target]) {
         let mut written: Vec<(LiveKey, Live)> = Vec::new();
         for target in to {
-            let Some(form) = self.sessions.form(target.session) else { continue };
-            let key = LiveKey::new(form, target.sub, target.prev, target.skipped);
-            // Mostly there is one, and the same as before.
-            if !written.iter().any(|(known, _)| *known == key) {
+            self.sessions.deliver(target.session, |form| {
+                let key = LiveKey::new(form, target.sub, target.prev, target.skipped);
+                // Mostly there is one form, and so one place to look at.
+                if let Some(at) = written.iter().position(|(known, _)| *known == key) {
+                    return written[at].1.clone();
+                }
                 if written.len() == FORMS {
                     written.clear();
                 }
-                written.push((key, key.write(epoch, record)));
-            }
-            if let Some((_, live)) = written.iter().rev().find(|(known, _)| *known == key) {
-                self.sessions.deliver(target.session, live);
-            }
+                let live = key.write(epoch, record);
+                written.push((key, live.clone()));
+                live
+            });
         }
     }
 

@@ -44,6 +44,8 @@ async fn the_log_is_measured() {
     assert!(text.lines().any(|line| line == "longwire_log_records_total 1"), "{text}");
     assert!(text.lines().any(|line| line == "longwire_log_failed 0"), "{text}");
     assert!(value("longwire_log_commit_seconds_count") >= 1.0);
+    assert!(value("longwire_log_sync_seconds_count") >= 1.0);
+    assert!(value("longwire_log_disk_bytes") > 0.0);
     assert!(value("longwire_log_commit_seconds_sum") > 0.0);
 }
 

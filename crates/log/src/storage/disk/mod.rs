@@ -243,5 +243,5 @@ fn closed() -> ReadError {
 const ATTEMPTS: usize = 5;
 
 /// Without room, it is looked for at most so often, and this much is enough: what the engine wants to write next is less.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ROOM: usize = 32 << 20;

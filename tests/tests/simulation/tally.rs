@@ -1,0 +1,58 @@
+//! What happened in runs, so that a simulation that reaches too little is found out.
+
+/// Counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) steps: u64,
+    pub(crate) acked: usize,
+    pub(crate) unknown: usize,
+    pub(crate) duplicates: usize,
+    pub(crate) refusals: usize,
+    pub(crate) oversized: usize,
+    pub(crate) histories: usize,
+    pub(crate) congested: usize,
+    pub(crate) paused: usize,
+    pub(crate) disconnects: usize,
+    pub(crate) cuts: usize,
+    pub(crate) kills: usize,
+    pub(crate) drains: usize,
+    pub(crate) failed_syncs: usize,
+    pub(crate) full_disks: usize,
+    pub(crate) spoilt: usize,
+    pub(crate) bans: usize,
+    pub(crate) ends: usize,
+    pub(crate) deletions: usize,
+    pub(crate) expired_tokens: usize,
+    pub(crate) foreign_tickets: usize,
+    pub(crate) client_restarts: usize,
+    /// What clients counted.
+    pub(crate) received: u64,
+    pub(crate) doubled: u64,
+    pub(crate) lost: u64,
+    pub(crate) skipped: u64,
+    pub(crate) resets: u64,
+    pub(crate) reconnects: u64,
+    /// Bytes of the fullest pipe.
+    pub(crate) most_buffered: u64,
+    /// Bytes of what was pushed most to a congested pipe.
+    pub(crate) most_pushed: u64,
+    /// The longest time that a run took to come to rest: milliseconds.
+    pub(crate) slowest_ms: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, run: &Self) {
+        let Self { most_buffered, most_pushed, slowest_ms, .. } = *self;
+        macro_rules! sum {
+            ($($field:ident)*) => { $(self.$field += run.$field;)* };
+        }
+        sum! {
+            steps acked unknown duplicates refusals oversized histories congested paused disconnects cuts kills
+            drains failed_syncs full_disks spoilt bans ends deletions expired_tokens foreign_tickets
+            client_restarts received doubled lost skipped resets reconnects
+        }
+        self.most_buffered = most_buffered.max(run.most_buffered);
+        self.most_pushed = most_pushed.max(run.most_pushed);
+        self.slowest_ms = slowest_ms.max(run.slowest_ms);
+    }
+}
