@@ -57,11 +57,21 @@ pub(crate) enum What {
     /// One publication, or a batch.
     Publish(Vec<Item>),
     History(Asked),
-    Info { channel: usize, floor: Option<(u64, u64)> },
+    Info {
+        channel: usize,
+        floor: Option<(u64, u64)>,
+    },
     Channels,
-    End { channel: usize },
-    Delete { channel: usize },
-    Disconnect { session: SessionId, come_back: bool },
+    End {
+        channel: usize,
+    },
+    Delete {
+        channel: usize,
+    },
+    Disconnect {
+        session: SessionId,
+        come_back: bool,
+    },
 }
 
 /// A publication of a call.
@@ -301,7 +311,8 @@ impl Caller {
                 }
             }
         }
-        Invariant::AnsweredOnce.check(results.next().is_none(), || "more answers than asked".into());
+        Invariant::AnsweredOnce
+            .check(results.next().is_none(), || "more answers than asked".into());
         if begins_anew {
             self.begin_life(&mut items);
         }
@@ -366,9 +377,9 @@ fn operation(what: &What, number: usize, stage: &Stage) -> Operation {
                     let (channel, publication) = each(item);
                     Operation::Publish { channel, publication }
                 }
-                (first, second) => {
-                    Operation::Batch(first.into_iter().chain(second).chain(items).map(each).collect())
-                }
+                (first, second) => Operation::Batch(
+                    first.into_iter().chain(second).chain(items).map(each).collect(),
+                ),
             }
         }
         What::History(asked) => Operation::History(asked.history(&stage.truth)),
@@ -407,11 +418,11 @@ fn check_answer(what: &What, outcome: &Result<Answer, Refusal>, stage: &mut Stag
             check_mismatch(asked, refusal, stage);
             true
         }
-        (What::Info { floor, .. }, Ok(Answer::Info(info))) => floor.is_none_or(|(of, last)| {
-            of != info.position.epoch.get() || last <= info.position.seq
-        }),
+        (What::Info { floor, .. }, Ok(Answer::Info(info))) => floor
+            .is_none_or(|(of, last)| of != info.position.epoch.get() || last <= info.position.seq),
         (What::Info { channel, floor }, Err(refusal)) => {
-            let may_be_gone = floor.is_none_or(|(of, _)| stage.truth.may_have_begun_anew(*channel, of));
+            let may_be_gone =
+                floor.is_none_or(|(of, _)| stage.truth.may_have_begun_anew(*channel, of));
             refusal.code == ErrorCode::NotFound && may_be_gone
         }
         (What::Channels, Ok(Answer::Channels { channels, next })) => {

@@ -343,7 +343,8 @@ impl Client {
             }
             Action::Open => {
                 // A round trip; now and then nobody answers.
-                let is_answered = stage.is_calm || stage.swarm.faults.is_empty() || stage.chance.percent(97);
+                let is_answered =
+                    stage.is_calm || stage.swarm.faults.is_empty() || stage.chance.percent(97);
                 let trip = stage.latency() + stage.latency();
                 self.opening = is_answered.then_some(stage.now + trip);
             }

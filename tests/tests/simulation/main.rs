@@ -33,7 +33,9 @@ fn nothing_is_lost_doubled_or_reordered_whatever_happens() {
     let seeds = seeds();
     let outcome = runner::run(seeds.clone(), None, FAILURES);
     for (seed, words) in &outcome.failures {
-        eprintln!("LONGWIRE_SEED={seed} cargo test -p longwire-tests --test simulation\n    {words}\n");
+        eprintln!(
+            "LONGWIRE_SEED={seed} cargo test -p longwire-tests --test simulation\n    {words}\n"
+        );
     }
     println!("{:#?}", outcome.tally);
     assert!(outcome.failures.is_empty(), "{} seeds of {seeds:?} fail", outcome.failures.len());
@@ -51,7 +53,10 @@ fn each_planted_bug_is_found() {
         (Bug::AnswersTwice, &[I::AnsweredOnce]),
         (Bug::Misplaces, &[I::AckedIsThere]),
         (Bug::AcksBeforeSync, &[I::OnDisk]),
-        (Bug::LosesSynced, &[I::AckedIsThere, I::OneContent, I::History, I::LostIsGone, I::ResetIsTrue]),
+        (
+            Bug::LosesSynced,
+            &[I::AckedIsThere, I::OneContent, I::History, I::LostIsGone, I::ResetIsTrue],
+        ),
         (Bug::ForgetsKeys, &[I::StoredOnce]),
         (Bug::KeepsLess, &[I::Kept, I::LostIsGone, I::History]),
         (Bug::HidesCongestion, &[I::Bounded]),

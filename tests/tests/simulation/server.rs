@@ -428,10 +428,10 @@ impl Server {
         );
         let memory = self.broker.memory();
         let limits = MemoryLimits::default();
-        Invariant::Bounded.check(
-            memory.bytes() <= limits.bytes && memory.streams() <= limits.streams,
-            || format!("{} bytes of {} streams", memory.bytes(), memory.streams()),
-        );
+        Invariant::Bounded
+            .check(memory.bytes() <= limits.bytes && memory.streams() <= limits.streams, || {
+                format!("{} bytes of {} streams", memory.bytes(), memory.streams())
+            });
     }
 }
 

@@ -205,4 +205,3 @@ impl World {
 
 /// Steps at one instant, of which a run needs a few hundred.
 const MAX_SPINS: u32 = 50_000;
-
