@@ -28,6 +28,7 @@ impl Random {
     }
 
     /// An index into something of this length; 0 if it is empty.
+    #[cfg(feature = "simulation")]
     pub fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).expect("it is below a usize")
     }
