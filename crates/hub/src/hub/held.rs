@@ -96,7 +96,10 @@ impl Hub {
             let may_ask = self.check_pending().is_ok();
             let Some(session) = self.sessions.get_mut(id) else { return };
             let Some(busy) = &mut session.busy else { return };
-            let Some(first) = busy.held.queue.front() else { return session.tidy() };
+            let Some(first) = busy.held.queue.front() else {
+                busy.held.queue = VecDeque::new();
+                return session.tidy();
+            };
             let namespace = self.config.namespaces.of(&first.channel);
             let taken = if may_ask {
                 busy.rates.take(&mut session.bucket, rate, namespace, now)
