@@ -9,7 +9,7 @@ use std::{
 };
 
 use longwire_channel::{
-    Capabilities, ChannelName, ClientMessage, Connect, Payload, Publication, Start, Subscribe,
+    Capabilities, ChannelName, ClientMessage, Connect, Payload, Publication, Publish, Start, Subscribe,
     Token,
 };
 use longwire_hub::{
@@ -180,6 +180,37 @@ fn what_sessions_held_is_given_back() {
     // Tables keep the places of those who were there at a time, for those who come.
     let held = HELD.get() - before;
     assert!(held < 2_000 * 250, "{held} bytes");
+}
+
+#[test]
+fn what_is_held_over_the_rate_is_bounded_and_given_back() {
+    const PUBLISHERS: u32 = 20;
+    const BOUND: i64 = 1 << 20;
+    let mut process = open_process();
+    for slot in 0..PUBLISHERS {
+        process.connect(slot, "a");
+    }
+    let before = HELD.get();
+    for slot in 0..PUBLISHERS {
+        for id in 0..3_000 {
+            let publication = Publication {
+                ephemeral: true,
+                ..Publication::new(Payload::text("x".repeat(10_000)))
+            };
+            let channel = ChannelName::new("b").expect("valid");
+            let publish = Box::new(Publish { channel, publication });
+            let message = ClientMessage::Publish { id, publish };
+            let session = SessionId::new(slot, 1);
+            process.input(Input::Received { session, message, bytes: 10_100 });
+        }
+    }
+    let each = (HELD.get() - before) / i64::from(PUBLISHERS);
+    println!("{each} bytes a publisher that is too fast");
+    assert!((BOUND / 2..BOUND * 11 / 10).contains(&each), "{each} bytes a publisher");
+    for slot in 0..PUBLISHERS {
+        process.input(Input::Gone { session: SessionId::new(slot, 1) });
+    }
+    assert!(HELD.get() <= before, "{} bytes are left", HELD.get() - before);
 }
 
 fn append(channel: &str, publication: Publication) -> Request {

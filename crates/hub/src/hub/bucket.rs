@@ -2,63 +2,42 @@
 
 use super::timers::Tick;
 
-/// Holds as many tokens as two seconds give. Once it has refused one it refuses all for a while: what was sent behind that
-/// one, before its sender knew, does not overtake it.
+/// Holds as many tokens as two seconds give.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bucket {
     /// Thousandths of a token that were taken and have not come back.
     taken: u64,
     /// When `taken` was right.
     at: Tick,
-    /// Until when all are refused.
-    closed_until: Tick,
-}
-
-/// Why there is no token, and after how many milliseconds there may be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// They are all taken.
-    Empty(u64),
-    /// One was refused before.
-    Closed(u64),
 }
 
 impl Bucket {
     pub(super) fn new(now: Tick) -> Self {
-        Self { taken: 0, at: now, closed_until: now }
+        Self { taken: 0, at: now }
     }
 
-    /// Takes a token of `rate` a second.
-    pub(super) fn take(&mut self, rate: u32, now: Tick) -> Result<(), Refused> {
-        if now < self.closed_until {
-            return Err(Refused::Closed(self.closed_until - now));
-        }
-        let rate = u64::from(rate);
-        let back = now.saturating_sub(self.at).saturating_mul(rate);
-        self.taken = self.taken.saturating_sub(back);
+    /// After how many milliseconds there are so many tokens, of which `rate` come back a second; 0 if there are.
+    pub(super) fn wait(&self, rate: u32, count: usize, now: Tick) -> u64 {
+        let full = (u64::from(rate) * BURST_SECONDS).saturating_mul(TOKEN).max(TOKEN);
+        let wanted = (count as u64).saturating_mul(TOKEN);
+        let over = self.missing(rate, now).saturating_add(wanted).saturating_sub(full);
+        over.div_ceil(u64::from(rate.max(1)))
+    }
+
+    /// Takes a token that there is.
+    pub(super) fn take(&mut self, rate: u32, now: Tick) {
+        self.taken = self.missing(rate, now).saturating_add(TOKEN);
         self.at = now;
-        let full = (rate * BURST_SECONDS).saturating_mul(TOKEN).max(TOKEN);
-        let over = (self.taken + TOKEN).saturating_sub(full);
-        if over > 0 {
-            return Err(Refused::Empty(self.close(over.div_ceil(rate.max(1)), now)));
-        }
-        self.taken += TOKEN;
-        Ok(())
     }
 
-    /// Refuses all for so many milliseconds, or for as long as what is on its way may need; says for how long.
-    pub(super) fn close(&mut self, millis: u64, now: Tick) -> u64 {
-        let millis = millis.max(ON_ITS_WAY_MS);
-        self.closed_until = now.saturating_add(millis);
-        millis
+    /// Thousandths of a token that were taken and have not come back by now.
+    fn missing(&self, rate: u32, now: Tick) -> u64 {
+        self.taken.saturating_sub(now.saturating_sub(self.at).saturating_mul(rate.into()))
     }
 }
 
 /// What may come at once: as much as in so many seconds.
 const BURST_SECONDS: u64 = 2;
-
-/// How long what a client sent before it was refused may be on its way: a round trip, generously.
-const ON_ITS_WAY_MS: u64 = 100;
 
 /// A token, in thousandths: at a rate of one a second one thousandth comes each millisecond.
 const TOKEN: u64 = 1_000;
@@ -67,34 +46,31 @@ const TOKEN: u64 = 1_000;
 mod tests {
     use super::*;
 
+    fn takes(bucket: &mut Bucket, rate: u32, now: Tick) -> bool {
+        let there_is_one = bucket.wait(rate, 1, now) == 0;
+        if there_is_one {
+            bucket.take(rate, now);
+        }
+        there_is_one
+    }
+
     #[test]
     fn two_seconds_worth_at_once_and_then_the_rate() {
         let mut bucket = Bucket::new(0);
-        for _ in 0..20 {
-            assert_eq!(bucket.take(10, 0), Ok(()));
-        }
-        assert_eq!(bucket.take(10, 0), Err(Refused::Empty(100)));
-        assert_eq!(bucket.take(10, 99), Err(Refused::Closed(1)));
-        assert_eq!(bucket.take(10, 100), Ok(()));
-        assert_eq!(bucket.take(10, 100), Err(Refused::Empty(100)));
+        assert_eq!((0..100).filter(|_| takes(&mut bucket, 10, 0)).count(), 20);
+        assert_eq!(bucket.wait(10, 1, 0), 100);
+        assert_eq!(bucket.wait(10, 3, 0), 300);
+        assert_eq!(bucket.wait(10, 1, 99), 1);
+        assert!(takes(&mut bucket, 10, 100));
+        assert_eq!(bucket.wait(10, 1, 100), 100);
         let later = 100 + 60_000;
-        assert_eq!((0..100).filter(|_| bucket.take(10, later).is_ok()).count(), 20);
+        assert_eq!((0..100).filter(|_| takes(&mut bucket, 10, later)).count(), 20);
     }
 
     #[test]
     fn a_rate_of_nothing_lets_one_through_and_no_more() {
         let mut bucket = Bucket::new(0);
-        assert_eq!(bucket.take(0, 0), Ok(()));
-        assert_eq!(bucket.take(0, 1_000_000), Err(Refused::Empty(1_000)));
-    }
-
-    #[test]
-    fn behind_one_that_is_refused_all_are_for_a_while() {
-        let mut bucket = Bucket::new(0);
-        assert_eq!((0..3_000).filter(|_| bucket.take(1_000, 0).is_ok()).count(), 2_000);
-        assert_eq!(bucket.take(1_000, 50), Err(Refused::Closed(50)));
-        assert_eq!(bucket.take(1_000, 99), Err(Refused::Closed(1)));
-        assert_eq!((0..3_000).filter(|_| bucket.take(1_000, 100).is_ok()).count(), 100);
-        assert_eq!(bucket.take(1_000, 150), Err(Refused::Closed(50)));
+        assert!(takes(&mut bucket, 0, 0));
+        assert_eq!(bucket.wait(0, 1, 1_000_000), 1_000);
     }
 }

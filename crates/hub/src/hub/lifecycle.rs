@@ -228,7 +228,9 @@ impl Hub {
                 let grace = millis(self.config.expiry_grace);
                 let stall = millis(self.config.stall_timeout);
                 let expiry = session.expires_at.saturating_add(grace);
-                expiry.min(session.ping_at).min(session.congested_at.saturating_add(stall))
+                let held = session.busy.as_ref().map_or(NEVER, |busy| busy.held.due());
+                let stalled = session.congested_at.saturating_add(stall);
+                expiry.min(session.ping_at).min(stalled).min(held)
             }
         };
         if deadline < session.due {
@@ -272,6 +274,7 @@ impl Hub {
                 self.send(id, ServerMessage::Ping);
             }
         }
+        self.submit_held(id);
         self.arm(id);
     }
 
@@ -327,6 +330,7 @@ impl Hub {
     }
 
     fn send_away(&mut self, id: SessionId, window: Duration) {
+        self.refuse_held(id);
         let retry = self.spread(window);
         let reason = "the server goes away: come back, another is there or it will be".to_owned();
         self.disconnect_for(id, CloseCode::GOING_AWAY, reason, Some(retry));
