@@ -25,7 +25,8 @@ pub struct HubConfig {
     pub max_held_publications: usize,
     /// Bytes of these publications, of which a single one may have more. Default: 1 MiB. Beyond it the same.
     pub max_held_bytes: usize,
-    /// Commands of one session that wait for their answers. Default: 1,024. Beyond it: `rate_limited`. As many may
+    /// Commands of one session that wait for their answers, publications that are held among them. Default: 1,024. Beyond
+    /// it: `rate_limited`, a publication with those behind it for as long as it is told to wait. As many may
     /// come while the pipe is congested; beyond that the session ends with 4001.
     pub max_pending_commands: u32,
     /// Bytes of these commands. Default: 4 MiB. Beyond it: `rate_limited`.

@@ -9,8 +9,8 @@ use std::{
 };
 
 use longwire_channel::{
-    Capabilities, ChannelName, ClientMessage, Connect, Payload, Publication, Publish, Start, Subscribe,
-    Token,
+    Capabilities, ChannelName, ClientMessage, Connect, Payload, Publication, Publish, Start,
+    Subscribe, Token,
 };
 use longwire_hub::{
     Effect, Hub, HubConfig, Identity, Input, Now, Permissions, PipeInfo, Retention, SessionId,
