@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
         if let Some(name) = name.filter(|name| path.is_file() && !name.starts_with('.')) {
+            let path = path.to_str().ok_or("the crate's folder has a name that is no UTF-8")?;
             files.push(format!("    ({name:?}, include_bytes!({path:?})),\n"));
         }
     }

@@ -28,7 +28,7 @@ try {
   await browser.close();
 }
 
-/** Opens the console at a tab, in a browser profile of its own. Whatever its console says is a fault. */
+/** Opens the console at a tab, in a browser profile of its own. What its console complains of is a fault. */
 async function open(hash = "", options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   context.setDefaultTimeout(LIMIT);
@@ -42,6 +42,7 @@ async function open(hash = "", options = {}) {
 function watch(page) {
   page.on("pageerror", (error) => faults.push(`uncaught: ${error.stack ?? error}`));
   page.on("console", (message) => {
-    if (!AWAY.test(message.text())) faults.push(`${message.type()}: ${message.text()}`);
+    const isFault = ["error", "warning"].includes(message.type()) && !AWAY.test(message.text());
+    if (isFault) faults.push(`${message.type()}: ${message.text()}`);
   });
 }

@@ -13,3 +13,4 @@ pub mod processes;
 pub mod proxies;
 pub mod relay;
 pub mod summary;
+pub mod survival;

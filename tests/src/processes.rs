@@ -104,6 +104,17 @@ impl Process {
         })
     }
 
+    /// Waits until there are `count` lines of standard output, and gives all that there are. The error has all output when
+    /// the process ends before, or `limit` passes.
+    pub fn wait_for_lines(&self, limit: Duration, count: usize) -> Result<Vec<String>> {
+        let seen = self.wait_until(limit, |seen| seen.stdout.len() >= count || seen.is_over());
+        if seen.stdout.len() < count {
+            let have = seen.stdout.len();
+            bail!("{have} lines of {count} from {}", self.describe(&seen));
+        }
+        Ok(seen.stdout.clone())
+    }
+
     fn wait_for<T>(&self, limit: Duration, find: impl Fn(&Seen) -> Option<T>) -> Result<T> {
         let seen = self.wait_until(limit, |seen| find(seen).is_some() || seen.is_over());
         match find(&seen) {

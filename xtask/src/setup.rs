@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use longwire_toolbox::command::{find_program, run as run_command};
-use longwire_toolbox::{autobahn, chromium, go, java, node, playwright, proxies, python, valgrind};
+use longwire_toolbox::{
+    autobahn, chromium, go, java, node, playwright, proxies, python, sdk_typescript, valgrind,
+};
 
 use crate::cargo::sysroot;
 use crate::coverage;
@@ -21,6 +23,7 @@ const TOOLS: &[(&str, Install)] = &[
     ("peer in Python", || python::ensure().map(drop)),
     ("peer in Go", || go::ensure().map(drop)),
     ("peer in Java", || java::ensure().map(drop)),
+    ("compiler of the TypeScript client", || sdk_typescript::ensure()),
     ("Chromium", || chromium::ensure().map(drop)),
     ("Playwright", || playwright::ensure().map(drop)),
     ("nginx, HAProxy, Apache", || proxies::ensure().map(drop)),

@@ -5,29 +5,63 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand, ValueEnum};
 use longwire::{Config, Deflate, Limits, Subprotocol, proto::handshake::InvalidSubprotocol};
 
-use crate::{bench::BenchArgs, opening::OpeningArgs};
+use crate::{
+    bench::BenchArgs,
+    channel::{PublishArgs, TailArgs},
+    check::CheckArgs,
+    init::InitArgs,
+    log::LogFormat,
+    opening::OpeningArgs,
+    serve::ServeArgs,
+    token::TokenArgs,
+};
 
-/// WebSocket echo server, client and load generator (RFC 6455).
+/// Server of durable channels; and WebSocket echo server, client and load generator (RFC 6455).
 #[derive(Debug, Parser)]
 #[command(name = "longwire", version, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Log to stderr what happens below the messages
     #[arg(long, short, global = true, display_order = 900)]
     pub(crate) verbose: bool,
+    /// How the log on stderr looks
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        display_order = 901
+    )]
+    pub(crate) log: LogFormat,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 const EXAMPLES: &str = "\
 Examples:
+  longwire serve
+  longwire publish demo hello
+  longwire tail --from beginning demo
   longwire echo
   longwire connect ws://127.0.0.1:9001
   longwire bench ws://127.0.0.1:9001
 
-Exit codes: 0 closed cleanly, 1 failed (stderr says why), 2 wrong usage.";
+Exit codes: 0 ended as it should, 1 failed (stderr says why), 2 wrong usage or configuration.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Serve channels that outlive disconnects, restarts and crashes
+    Serve(Box<ServeArgs>),
+    /// Write a configuration that explains itself, with fresh keys
+    Init(InitArgs),
+    /// Say whether a server would start here and serve well
+    Check(CheckArgs),
+    /// Make a token that lets a client in
+    Token(TokenArgs),
+    /// Publish a text, or each line of stdin, and print where it lies
+    Publish(Box<PublishArgs>),
+    /// Print what a channel holds and gets, through restarts
+    Tail(Box<TailArgs>),
     /// Serve connections and send every message back
     Echo(EchoArgs),
     /// Connect, send the lines of stdin, and print what arrives

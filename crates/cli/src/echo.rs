@@ -1,9 +1,6 @@
 //! `longwire echo`: a server that sends every message back.
 
-use std::{
-    io::{self, Write},
-    process, thread,
-};
+use std::{io, process, thread};
 
 use longwire::{Acceptor, OriginPolicy, Server, WebSocket, tls::ServerTls};
 use tokio::runtime::{self, Runtime};
@@ -11,7 +8,7 @@ use tokio::runtime::{self, Runtime};
 use crate::{
     args::{self, EchoArgs},
     failure::Failure,
-    limits, output,
+    limits, listening, output,
     signals::Signals,
 };
 
@@ -45,8 +42,9 @@ async fn serve(args: &EchoArgs) -> Result<(), Failure> {
         }
         _ => None,
     };
-    let mut server =
-        Server::bind(&args.listen).await.map_err(|error| bind_problem(&args.listen, &error))?;
+    let mut server = Server::bind(&args.listen)
+        .await
+        .map_err(|error| Failure::new(listening::problem(&args.listen, &error)))?;
     let scheme = if tls.is_some() { "wss" } else { "ws" };
     if let Some(tls) = tls {
         server = server.tls(tls);
@@ -59,7 +57,7 @@ async fn serve(args: &EchoArgs) -> Result<(), Failure> {
     );
     let mut signals = Signals::catch()?;
     let addr = server.local_addr().map_err(Failure::new)?;
-    announce(&format!("listening on {scheme}://{addr}"));
+    listening::announce(&format!("listening on {scheme}://{addr}"));
     let stop = async move {
         signals.next().await;
         tokio::spawn(async move {
@@ -93,28 +91,4 @@ fn origins(args: &EchoArgs) -> OriginPolicy {
         return OriginPolicy::any();
     }
     args.allow_origins.iter().fold(OriginPolicy::same_origin(), OriginPolicy::allow)
-}
-
-/// One line on stdout at once. Nobody may be listening to it: the server serves all the same.
-fn announce(line: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-}
-
-fn bind_problem(addr: &str, error: &io::Error) -> Failure {
-    let cure = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "another program listens there; stop it, or choose another port by --listen (port 0 \
-             takes a free one)"
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            "this machine does not have that address; use 127.0.0.1 for local clients only, or \
-             0.0.0.0 for all"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "a port below 1024 needs the right to it; choose a higher one by --listen"
-        }
-        _ => "write the address as HOST:PORT, as in 127.0.0.1:9001 or [::1]:9001",
-    };
-    Failure::new(format!("cannot listen on {addr}: {error}; {cure}"))
 }

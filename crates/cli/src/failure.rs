@@ -8,6 +8,7 @@ use longwire::{
     proto::{Limit, Timer},
     tls::TlsError,
 };
+use longwire_server::StartError;
 
 /// The end of a command that failed.
 #[derive(Clone, Debug)]
@@ -76,6 +77,15 @@ impl From<ConnectError> for Failure {
             _ => None,
         };
         Self { kind, message: in_options(&error.to_string()), status }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Config(_) | StartError::NoCredentials { .. } => Self::usage(error),
+            error => Self::new(error),
+        }
     }
 }
 

@@ -2,21 +2,28 @@
 
 mod args;
 mod bench;
+mod channel;
+mod check;
 mod connect;
 mod echo;
 mod event;
 mod failure;
+mod init;
 mod input;
 mod limits;
+mod listening;
+mod log;
 mod opening;
 mod output;
 mod render;
+mod serve;
+mod settings;
 mod signals;
+mod token;
 
-use std::{io, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::filter::LevelFilter;
 
 use args::{Args, Command};
 
@@ -24,14 +31,14 @@ use args::{Args, Command};
 /// clap or by the library.
 fn main() -> ExitCode {
     let args = Args::parse();
-    let level = if args.verbose { LevelFilter::DEBUG } else { LevelFilter::WARN };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(io::stderr)
-        .with_ansi(render::is_coloured(&io::stderr()))
-        .log_internal_errors(false)
-        .init();
+    log::start(args.log, args.verbose);
     let result = match &args.command {
+        Command::Serve(serve) => serve::run(serve),
+        Command::Init(init) => init::run(init),
+        Command::Check(check) => check::run(check),
+        Command::Token(token) => token::run(token),
+        Command::Publish(publish) => channel::publish(publish),
+        Command::Tail(tail) => channel::tail(tail, args.verbose),
         Command::Echo(echo) => echo::run(echo),
         Command::Bench(bench) => bench::run(bench),
         Command::Connect(connect) => connect::run(connect, args.verbose),

@@ -19,6 +19,11 @@ pub(crate) fn complain(problem: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "longwire: {problem}");
 }
 
+/// One line on stderr that nobody needs, in a place where stdout is for a program.
+pub(crate) fn note(text: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// The thread that writes.
 #[derive(Debug)]
 pub(crate) struct Output {

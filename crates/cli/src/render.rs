@@ -145,7 +145,7 @@ fn close_notice(closed: &Closed) -> Option<String> {
 
 /// The text with its control characters escaped, but for line ends and tabs: a peer's text must not
 /// command the terminal.
-fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         // U+202A to U+202E and U+2066 to U+2069 turn the direction of what follows.
@@ -160,7 +160,7 @@ fn visible(text: &str) -> String {
 }
 
 /// A summary of binary data: its length and the first bytes, in hexadecimal and as ASCII.
-fn dump(bytes: &[u8], shown: &mut String) {
+pub(crate) fn dump(bytes: &[u8], shown: &mut String) {
     let _ = write!(shown, "binary, {} bytes", bytes.len());
     for (row, chunk) in bytes[..bytes.len().min(DUMPED_MAX)].chunks(16).enumerate() {
         let _ = write!(shown, "\n  {:08x} ", row * 16);

@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, pending},
-    iter,
+    iter, mem,
     pin::Pin,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -30,6 +30,8 @@ pub(crate) struct Driver {
     socket: Option<Socket>,
     opening: Option<opening::Attempt>,
     token: Option<TokenAttempt>,
+    /// What the machine wants, and has not got yet.
+    actions: Vec<Action>,
     clocks: Clocks,
 }
 
@@ -68,6 +70,7 @@ impl Driver {
             socket: None,
             opening: None,
             token: None,
+            actions: Vec::new(),
             clocks: Clocks::new(),
         }
     }
@@ -95,12 +98,12 @@ impl Driver {
     /// Does all that the machine wants and tells all that it has to tell. Gives the events that went to subscriptions.
     fn turn(&mut self) -> usize {
         let shared = self.shared.clone();
-        let (actions, is_last) = {
+        let is_last = {
             let machine = &mut shared.lock().machine;
-            let actions: Vec<Action> = iter::from_fn(|| machine.poll_action()).collect();
-            (actions, machine.closed().is_some())
+            self.actions.extend(iter::from_fn(|| machine.poll_action()));
+            machine.closed().is_some()
         };
-        for action in actions {
+        for action in mem::take(&mut self.actions) {
             // Without the lock, since this calls what the application gave.
             self.act(action, is_last);
         }
@@ -158,10 +161,14 @@ impl Driver {
         let asleep = self.clocks.asleep();
         let shared = self.shared.clone();
         let machine = &mut shared.lock().machine;
+        // A command may have dropped the transport that something came of: the machine must not hear of it.
+        self.actions.extend(iter::from_fn(|| machine.poll_action()));
+        let is_old = self.actions.iter().any(|action| matches!(action, Action::Close(_)));
         if let Some(asleep) = asleep {
             machine.wake(asleep, now);
         }
         match happened {
+            Happened::Opened(_) | Happened::Received(_) if is_old => {}
             Happened::Work => {}
             Happened::Time => machine.handle_timeout(now),
             Happened::Opened(opened) => {
@@ -268,7 +275,7 @@ impl Clocks {
 
     /// For how long the machine slept since the last look.
     fn asleep(&mut self) -> Option<Duration> {
-        let last = std::mem::replace(self, Self::new());
+        let last = mem::replace(self, Self::new());
         let wall = self.wall.duration_since(last.wall).ok()?;
         let asleep = wall.checked_sub(self.steady.saturating_duration_since(last.steady))?;
         (asleep >= ASLEEP_MIN).then_some(asleep)
@@ -330,3 +337,44 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// What the wall clock may run ahead by adjustment.
 const ASLEEP_MIN: Duration = Duration::from_secs(5);
 const NORMAL: CloseCode = CloseCode(1000);
+
+#[cfg(test)]
+mod tests {
+    use longwire::Connect;
+
+    use super::*;
+    use crate::{
+        ConnectionState,
+        machine::{Machine, TokenSource},
+    };
+
+    #[test]
+    fn a_wall_clock_that_ran_ahead_tells_a_sleep() {
+        let minute = Duration::from_mins(1);
+        let wall = SystemTime::now().checked_sub(minute).expect("later than 1970");
+        let mut clocks = Clocks { wall, steady: now() };
+        assert!(clocks.asleep().is_some_and(|asleep| asleep > minute / 2));
+        assert_eq!(clocks.asleep(), None);
+        clocks.wall += minute;
+        assert_eq!(clocks.asleep(), None, "a wall clock that was put back is no sleep");
+    }
+
+    #[test]
+    fn what_comes_of_a_transport_that_was_dropped_does_not_count_against_the_next_one() {
+        let mut machine = Machine::new(TokenSource::None, || 0, now());
+        machine.connect(now());
+        let shared = Arc::new(Shared::new(machine));
+        let attempts = Opening::new(Connect::new("ws://server.example/"));
+        let mut driver = Driver::new(shared.clone(), attempts, Codec::Json, None);
+        driver.turn();
+        assert!(driver.opening.is_some());
+        shared.command(|state, now| {
+            state.machine.disconnect(now);
+            state.machine.wake(Duration::ZERO, now);
+        });
+        driver.handle(Happened::Opened(Err(TransportEnd::Lost("the old one".into()))));
+        driver.turn();
+        assert!(driver.opening.is_some());
+        assert_eq!(*shared.states().borrow(), ConnectionState::Connecting);
+    }
+}

@@ -66,6 +66,8 @@ impl fmt::Display for Cause {
     }
 }
 
+impl Error for Cause {}
+
 /// Why a subscription is over.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

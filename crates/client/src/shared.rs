@@ -62,9 +62,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the machine a command, and the task the work that comes of it.
+    /// Gives the machine a command, tells what comes of it, and wakes the task for the rest.
     pub(crate) fn command<R>(&self, command: impl FnOnce(&mut State, Instant) -> R) -> R {
-        let result = command(&mut self.lock(), now());
+        let mut state = self.lock();
+        let result = command(&mut state, now());
+        self.tell(&mut state);
+        drop(state);
         self.work.notify_one();
         result
     }

@@ -24,6 +24,9 @@ pub struct HubConfig {
     pub max_pending_commands: u32,
     /// Bytes of these commands. Default: 4 MiB. Beyond it: `rate_limited`.
     pub max_pending_bytes: usize,
+    /// Requests to the broker that wait for their answers, for all sessions and the HTTP API together. Default: 200,000.
+    /// Beyond it: `unavailable`.
+    pub max_pending_requests: usize,
     /// Requests of the HTTP API that wait for their answers. Default: 10,000. Beyond it: `unavailable`.
     pub max_requests: usize,
     /// Publications of one batch, or channels of one broadcast. Default: 1,000. Beyond it: `too_large`.
@@ -63,6 +66,7 @@ impl Default for HubConfig {
             publish_rate: 1_000,
             max_pending_commands: 1_024,
             max_pending_bytes: 4 << 20,
+            max_pending_requests: 200_000,
             max_requests: 10_000,
             max_batch: 1_000,
             page_records: 256,
@@ -71,7 +75,7 @@ impl Default for HubConfig {
             connect_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_mins(1),
             expiry_grace: Duration::from_secs(25),
             reconnect_window: Duration::from_millis(500),
             min_interval: Duration::from_millis(10),

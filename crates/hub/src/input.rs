@@ -11,7 +11,8 @@ use longwire_channel::{ClientMessage, CloseCode, Refusal};
 
 use crate::{Identity, Operation, broker};
 
-/// The time, on both clocks. Neither goes backwards for the hub: an earlier one counts as the latest that it saw.
+/// The time, on both clocks. The first never goes back: an earlier instant counts as the latest that was seen. The other
+/// may be put right.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
     /// The clock that deadlines are counted on.
@@ -35,7 +36,7 @@ impl SessionId {
 
     /// The slot.
     pub fn slot(self) -> usize {
-        (self.0 & u64::from(u32::MAX)) as usize
+        u32::try_from(self.0 & u64::from(u32::MAX)).map_or(0, |slot| slot as usize)
     }
 }
 

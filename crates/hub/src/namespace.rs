@@ -47,7 +47,7 @@ impl Namespace {
             policies: Policies::ALL,
             start: Start::Now,
             ephemeral: true,
-            idempotency_window: Duration::from_secs(600),
+            idempotency_window: Duration::from_mins(10),
             access: Access::default(),
             history_limit: 1_000,
             publish_rate: None,
@@ -85,12 +85,11 @@ pub struct Retention {
 
 impl Retention {
     /// 1,000 records, 1 MiB, an hour.
-    pub const MEMORY: Self =
-        Self { count: 1_000, bytes: 1 << 20, age: Duration::from_secs(60 * 60) };
+    pub const MEMORY: Self = Self { count: 1_000, bytes: 1 << 20, age: Duration::from_hours(1) };
 
     /// 100,000 records, 64 MiB, seven days.
     pub const DISK: Self =
-        Self { count: 100_000, bytes: 64 << 20, age: Duration::from_secs(7 * 24 * 60 * 60) };
+        Self { count: 100_000, bytes: 64 << 20, age: Duration::from_hours(7 * 24) };
 }
 
 /// A set of policies, whatever their intervals.

@@ -1,16 +1,19 @@
 //! Random numbers from a seed.
 
-/// The generator SplitMix64: good enough to spread clients over time and to tell lives of streams apart, and of no use
+/// The generator `SplitMix64`: good enough to spread clients over time and to tell lives of streams apart, and of no use
 /// for secrets.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The numbers of this seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    /// The next 64 random bits.
+    #[allow(clippy::should_implement_trait, reason = "it never ends")]
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -19,9 +22,14 @@ impl Random {
     }
 
     /// A number below `bound`; 0 if there is none.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         let wide = u128::from(self.next()) * u128::from(bound);
-        (wide >> 64) as u64
+        u64::try_from(wide >> 64).expect("64 bits are left")
+    }
+
+    /// An index into something of this length; 0 if it is empty.
+    pub fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).expect("it is below a usize")
     }
 }
 

@@ -20,7 +20,7 @@ mod stream;
 mod threads;
 
 pub use error::{LogError, Place};
-pub use log::{Config, Handle, Log, Wake};
+pub use log::{Config, Figures, Handle, Log, Wake};
 pub use machine::Machine;
 pub use open::{OpenError, Report};
 pub use request::{Append, Dedup, From, Order, Read, Request, Retention};

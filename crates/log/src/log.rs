@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Weak},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -40,6 +40,9 @@ pub struct Config {
     pub folder: PathBuf,
     /// Bytes of memory for what was read, by default 16 MiB.
     pub cache_bytes: u64,
+    /// Bytes of memory for what was written and is in no table yet, by default 16 MiB for records and as much for all else.
+    /// It counts when the log is made.
+    pub buffer_bytes: u64,
     /// Threads that read, by default 2.
     pub readers: usize,
     /// The longest time that a commit waits for more to join it, while others are at work; by default 2 ms.
@@ -56,6 +59,7 @@ impl Config {
         Self {
             folder: folder.into(),
             cache_bytes: 16 << 20,
+            buffer_bytes: 16 << 20,
             readers: 2,
             longest_window: Duration::from_millis(2),
             max_waiting_bytes: 64 << 20,
@@ -86,11 +90,14 @@ impl Log {
         let began = Instant::now();
         let folder = config.folder.clone();
         let refused = |reason: String| OpenError::Io { folder: folder.clone(), reason };
-        let (disk, mut report) = Disk::open(&config.folder, config.cache_bytes)?;
+        let (disk, mut report) = Disk::open(&config)?;
         let disk = Arc::new(disk);
         let storage: Arc<dyn Storage> = Arc::clone(&disk) as _;
-        let (machine, damage) = Machine::new(Arc::clone(&storage), random)
+        let (mut machine, damage) = Machine::new(Arc::clone(&storage), random)
             .map_err(|error| refused(error.to_string()))?;
+        if !report.corrupt.is_empty() {
+            machine.mend().map_err(|error| refused(error.to_string()))?;
+        }
         report.corrupt.extend(damage.into_iter().filter_map(place));
         let shared = Arc::new(Shared::new(&config, wake));
         let mut log = Self { shared, disk, threads: Vec::new(), done: VecDeque::new() };
@@ -112,7 +119,12 @@ impl Log {
 
     /// Figures since the log was opened.
     pub fn stats(&self) -> Stats {
-        Stats { sync_us: self.disk.syncs(), ..self.shared.stats() }
+        self.figures().stats()
+    }
+
+    /// A view of the figures that does not need the log at hand.
+    pub fn figures(&self) -> Figures {
+        Figures { shared: Arc::clone(&self.shared), disk: Arc::downgrade(&self.disk) }
     }
 }
 
@@ -142,6 +154,32 @@ impl Drop for Log {
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Log").field("disk", &self.disk).finish_non_exhaustive()
+    }
+}
+
+/// The figures of a log, wherever that is. They do not keep it open.
+#[derive(Clone)]
+pub struct Figures {
+    shared: Arc<Shared>,
+    disk: Weak<Disk>,
+}
+
+impl Figures {
+    /// Figures since the log was opened.
+    pub fn stats(&self) -> Stats {
+        let sync_us = self.disk.upgrade().map(|disk| disk.syncs()).unwrap_or_default();
+        Stats { sync_us, ..self.shared.stats() }
+    }
+
+    /// Bytes that the log takes on its disk; none when it is closed, or when the system does not tell. It looks at each file.
+    pub fn disk_bytes(&self) -> Option<u64> {
+        self.disk.upgrade()?.bytes()
+    }
+}
+
+impl fmt::Debug for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Figures").finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     LogError, Place, StreamName,
     layout::{self, State},
-    storage::{ReadError, Table, View},
+    storage::{Batch, ReadError, Table, View},
 };
 
 /// What there is of a stream.
@@ -115,6 +115,23 @@ pub(crate) fn state(
             rebuild(view, name, epoch, ended)
         }
         Err(error) => Err(read_error(error, Table::States, Some(name), None)),
+    }
+}
+
+/// Puts rows by name that are missing into a batch: of streams that have a state.
+pub(crate) fn mend(view: &dyn View, batch: &mut Batch) {
+    let scanned = view.scan(Table::States, &[0; 8], &[0xff; 8], false, &mut |key, row| {
+        if let (Some(state), Ok(epoch)) = (State::read(key, row), key.try_into()) {
+            let name = state.name.into_bytes();
+            if let Ok(None) = view.get(Table::Streams, &name) {
+                let row = write_stream(&name, u64::from_be_bytes(epoch), state.ended);
+                batch.put(Table::Streams, name, row);
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    if let Err(error) = scanned {
+        report(&read_error(error, Table::States, None, None));
     }
 }
 

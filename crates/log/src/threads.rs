@@ -159,7 +159,7 @@ pub(crate) fn write(shared: &Shared, mut machine: Machine, config: &Config) {
     let _guard = Stopped(shared);
     let mut pace = Pace::new(config.longest_window);
     let mut commit_us = crate::Histogram::default();
-    let mut sweep_at = Instant::now() + SLICE_EVERY;
+    let mut sweep_at = Instant::now() + config.sweep_interval;
     while let Some(requests) = shared.gather(&pace, sweep_at) {
         for (token, request) in requests {
             machine.submit(token, request);

@@ -58,15 +58,28 @@ export class Reconnects {
   }
 }
 
+/** Has the server drop the shared connection without a word, as a broken network does. Rejects with the reason. */
+export async function cutConnection() {
+  if (client.session === undefined) throw new Error("there is no connection just now");
+  await demand(await fetch(`/dev/cut?session=${client.session}`, { method: "POST" }));
+}
+
 /** Kills the server. Rejects with the reason where it refuses; a broken answer is a server that died. */
 export async function killServer() {
-  let answer;
-  try {
-    answer = await fetch("/dev/kill", { method: "POST" });
-  } catch {
-    return;
-  }
-  if (!answer.ok) {
-    throw new Error(`the server answered ${answer.status}: it can be killed from here in development mode only`);
-  }
+  if (client.state !== "open") throw new Error("there is no server just now");
+  const answer = await fetch("/dev/kill", { method: "POST" }).catch(() => null);
+  if (answer) await demand(answer);
+}
+
+/** Has the server type an answer, from one of its pieces on. Rejects with the reason. */
+export async function typeAnswer(channel, order) {
+  const headers = { "Content-Type": "application/json" };
+  await demand(await fetch(`/dev/answer?channel=${channel}`, { method: "POST", headers, body: JSON.stringify(order) }));
+}
+
+/** Rejects with what the server says where it refuses. */
+async function demand(answer) {
+  if (answer.ok) return;
+  const refusal = await answer.json().catch(() => null);
+  throw new Error(refusal?.error?.message ?? `the server answered ${answer.status}`);
 }

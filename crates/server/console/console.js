@@ -43,7 +43,7 @@ function showLink() {
 async function showServer() {
   const info = await serverInfo();
   if (!info) return;
-  const where = ` to ${info.listen}, data in ${info.data ?? "memory"}`;
+  const where = ` to ${location.host}, data in ${info.data}`;
   write(find("where"), where);
   find("where").title = where.trim();
   write(find("fact-pid"), `${info.pid}, since ${clock(info.started_ms)}`);

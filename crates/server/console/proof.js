@@ -1,6 +1,6 @@
 // The proof: one publisher, two subscribers, and three ways to break what is between them.
 
-import { client, connect, killServer, Reconnects, serverInfo } from "./connection.js";
+import { client, connect, cutConnection, killServer, Reconnects, serverInfo } from "./connection.js";
 import { clock, count, find, make, mark, plural, randomName, span, whileSeen, write } from "./dom.js";
 import { LatencyPlot, latencyText } from "./plot.js";
 import { Publisher } from "./publisher.js";
@@ -30,8 +30,10 @@ class Proof {
   #subscribers;
   #harm = { cuts: 0, kills: 0 };
   #killing = null;
+  /** The process that serves, as it says. */
+  #process = null;
   #endSlow = null;
-  /** What waits until a connection has come back. */
+  /** Who waits for a connection to come back. */
   #returns = [];
   /** What waits until both subscribers are level again. */
   #levels = [];
@@ -47,6 +49,7 @@ class Proof {
     this.#subscribers = { a: subscriber("a", client), b: subscriber("b", this.#b) };
     this.#watchConnections();
     this.#listen();
+    this.#identify();
     this.#note(`Both subscribers wait on ${channel}.`);
     setInterval(() => {
       for (const subscriber of Object.values(this.#subscribers)) subscriber.sample();
@@ -92,18 +95,22 @@ class Proof {
     this.#note(`The server refused message ${number}: ${error.message ?? error}`, "bad");
   }
 
-  /** Drops the connection that publisher and A share. The SDK does the rest. */
-  #cut() {
+  /** Has the connection that publisher and A share broken. The SDK does the rest. */
+  async #cut() {
+    const start = performance.now();
+    const back = this.#returnOf([client]);
+    try {
+      await cutConnection();
+    } catch (error) {
+      this.#note(`Not cut: ${error.message}.`);
+      return;
+    }
     this.#harm.cuts += 1;
     const end = this.#plot.mark("cut", "warn");
-    const start = performance.now();
     this.#note("Connection of publisher and A cut.", "warn");
-    this.#afterReturn([client], () => {
-      const away = performance.now() - start;
-      end(`cut ${span(away)}`);
-      this.#whenLevel(["a"], () => `Back after ${span(away)}, A level again after ${span(performance.now() - start)}.`);
-    });
-    client.disconnect();
+    const away = (await back) - start;
+    end(`cut ${span(away)}`);
+    this.#whenLevel(["a"], () => `Back after ${span(away)}, A level again after ${span(performance.now() - start)}.`);
   }
 
   #slow() {
@@ -137,39 +144,34 @@ class Proof {
 
   async #kill() {
     if (this.#killing !== null) return;
-    if (client.state !== "open") {
-      this.#note("There is no server to kill just now.");
-      return;
-    }
-    this.#killing = performance.now();
-    this.#show();
-    const before = await serverInfo();
     const start = (this.#killing = performance.now());
-    const end = this.#plot.mark("killed", "bad");
-    const process = before ? `, process ${before.pid}` : "";
-    this.#afterReturn([client, this.#b], async () => {
-      const away = performance.now() - start;
-      this.#killing = null;
-      end(`down ${span(away)}`);
-      this.#whenLevel(["a", "b"], () => `Level again after ${span(performance.now() - start)}.`);
-      const after = await serverInfo();
-      this.#note(`Back after ${span(away)}${after ? `: process ${after.pid}` : ""}.`, "good");
-    });
+    this.#show();
+    const back = this.#returnOf([client, this.#b]);
     try {
       await killServer();
-      this.#harm.kills += 1;
-      this.#note(`Server killed${process}.`, "bad");
     } catch (error) {
       this.#killing = null;
-      end("not killed");
-      this.#returns.pop();
-      this.#note(`Not killed: ${error.message}.`, "bad");
+      this.#note(`Not killed: ${error.message}.`);
+      return;
     }
+    this.#harm.kills += 1;
+    const end = this.#plot.mark("killed", "bad");
+    this.#note(`Server killed${this.#process ? `: process ${this.#process}` : ""}.`, "bad");
+    const away = (await back) - start;
+    this.#killing = null;
+    end(`down ${span(away)}`);
+    this.#whenLevel(["a", "b"], () => `Level again after ${span(performance.now() - start)}.`);
+    await this.#identify();
+    this.#note(`Back after ${span(away)}${this.#process ? `: process ${this.#process}` : ""}.`, "good");
   }
 
-  /** Calls `action` once the first of the connections has come back. */
-  #afterReturn(connections, action) {
-    this.#returns.push({ connections, action });
+  async #identify() {
+    this.#process = (await serverInfo())?.pid ?? null;
+  }
+
+  /** Waits until the first of the connections has come back, and gives the instant. */
+  #returnOf(connections) {
+    return new Promise((resolve) => this.#returns.push({ connections, resolve }));
   }
 
   #watchConnections() {
@@ -177,7 +179,7 @@ class Proof {
       new Reconnects(connection, () => {
         const due = this.#returns.filter(({ connections }) => connections.includes(connection));
         this.#returns = this.#returns.filter((wait) => !due.includes(wait));
-        for (const { action } of due) action();
+        for (const { resolve } of due) resolve(performance.now());
       });
     }
   }

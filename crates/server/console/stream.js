@@ -3,7 +3,7 @@
 // The first record is the question. The pieces follow, published by the server one by one; when it is killed this page asks
 // for the rest. The channel ends with the answer.
 
-import { client, killServer, Reconnects, SUBSCRIPTION_WORDS } from "./connection.js";
+import { client, killServer, Reconnects, SUBSCRIPTION_WORDS, typeAnswer } from "./connection.js";
 import { count, find, make, mark, randomName, remember, write } from "./dom.js";
 import { answerTo } from "./generator.js";
 import { Tally } from "./tally.js";
@@ -67,8 +67,9 @@ class Answer {
   #ended = false;
   #fault = null;
   #asking = false;
-  /** When something last came, or the server was last asked. */
+  /** When something last came, and when the server was last asked. */
   #heard = 0;
+  #asked = -Infinity;
 
   constructor(id) {
     this.id = id;
@@ -144,19 +145,13 @@ class Answer {
     );
   }
 
-  #asked = -Infinity;
-
   /** Asks the server to publish the pieces from the first that is missing. Asking twice does no harm: they have keys. */
   async #ask() {
     this.#asking = true;
     this.#asked = performance.now();
     try {
-      const answer = await fetch(`/dev/answer?channel=answers:${this.id}`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ from: this.#tally.received, interval_ms: INTERVAL, pieces: this.#pieces }),
-      });
-      if (!answer.ok) throw new Error(`the server answered ${answer.status}: it writes answers in development mode only`);
+      const from = this.#tally.received;
+      await typeAnswer(`answers:${this.id}`, { from, interval_ms: INTERVAL, pieces: this.#pieces });
     } catch (error) {
       // A server that is away has the connection reconnecting; anything else is told.
       if (client.state === "open") this.fail(error);

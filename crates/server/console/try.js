@@ -8,11 +8,15 @@ const LATEST = 20;
 const MOST = 200;
 /** Characters of a message that are shown. */
 const LONGEST = 2_000;
+/** Milliseconds for which a button says what it did. */
 const COPIED = 1_600;
+const USUAL = "http://127.0.0.1:8000";
 
 /** The lines for a server at `origin`, such as `http://127.0.0.1:8000`. */
 function lines(origin) {
   const web = origin.replace(/^http/, "ws");
+  // The command finds the server of this address by itself.
+  const there = origin === USUAL ? "" : `--url ${origin} `;
   const messages = `${origin}/v1/channels/${CHANNEL}`;
   return [
     ["Publish with curl", `curl -d 'hello' ${messages}/messages`],
@@ -27,8 +31,8 @@ const demo = client.subscribe("${CHANNEL}", { start: { last: 10 } });
 demo.on("message", ({ data }) => console.log(data));
 await client.publish("${CHANNEL}", "hello");`,
     ],
-    ["Publish from the command line", `longwire publish ${CHANNEL} 'hello'`],
-    ["Listen from the command line", `longwire tail ${CHANNEL}`],
+    ["Publish from the command line", `longwire publish ${there}${CHANNEL} 'hello'`],
+    ["Listen from the command line", `longwire tail ${there}--from last:10 ${CHANNEL}`],
   ];
 }
 

@@ -15,6 +15,7 @@ use crate::{
     auth::Authoriser,
     config::Config,
     development::Development,
+    http::PublishRate,
     metrics::Metrics,
     node::{NodeHandle, unix_ms},
     origins::Origins,
@@ -25,6 +26,7 @@ pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) origins: Origins,
     pub(crate) metrics: Metrics,
+    pub(crate) publish_rate: PublishRate,
     /// There in development mode only.
     pub(crate) development: Option<Development>,
     service: OnceLock<Service>,
@@ -63,6 +65,7 @@ impl App {
     pub(crate) fn new(config: Config, development: Option<Development>) -> Self {
         Self {
             origins: Origins::new(&config.allowed_origins, development.is_some()),
+            publish_rate: PublishRate::new(config.limits.publish_rate),
             config,
             metrics: Metrics::new(),
             development,

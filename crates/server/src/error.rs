@@ -88,5 +88,5 @@ impl std::error::Error for StartError {
 
 /// A fresh secret of `N` bytes, as hexadecimal digits.
 fn secret<const N: usize>() -> String {
-    rand::random::<[u8; N]>().iter().map(|byte| format!("{byte:02x}")).collect()
+    rand::random::<[u8; N]>().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -1,4 +1,4 @@
-//! The listener: one port for WebSockets and for HTTP.
+//! The listener: one port for `WebSocket`s and for HTTP.
 //!
 //! A connection whose first request is for a WebSocket goes straight to the WebSocket library, which then holds nothing
 //! of HTTP for the rest of its life; every other one goes through hyper, which also upgrades what comes later.
@@ -39,7 +39,7 @@ use crate::{
 /// Accepts connections and serves each in a task of its own.
 pub(crate) struct Listener {
     front: Arc<Front>,
-    listener: TcpListener,
+    tcp: TcpListener,
     permits: Arc<Semaphore>,
     per_ip: Option<Arc<PerIp>>,
 }
@@ -101,12 +101,12 @@ impl Front {
 }
 
 impl Listener {
-    pub(crate) fn new(front: Arc<Front>, listener: TcpListener) -> Self {
+    pub(crate) fn new(front: Arc<Front>, tcp: TcpListener) -> Self {
         let limits = &front.app.config.limits;
         let permits = limits.connections.min(Semaphore::MAX_PERMITS);
         let per_ip = limits.connections_per_ip;
         Self {
-            listener,
+            tcp,
             permits: Arc::new(Semaphore::new(permits)),
             per_ip: per_ip.map(|most| Arc::new(PerIp { most, counts: Mutex::default() })),
             front,
@@ -127,14 +127,14 @@ impl Listener {
             };
             let place = match &self.per_ip {
                 None => None,
-                Some(per_ip) => match per_ip.take(peer.ip()) {
-                    Some(place) => Some(place),
-                    None => {
+                Some(per_ip) => {
+                    let Some(place) = per_ip.take(peer.ip()) else {
                         self.front.app.metrics.refused("connections_per_ip");
                         debug!(%peer, "refused: its address has all the connections it may have");
                         continue;
-                    }
-                },
+                    };
+                    Some(place)
+                }
             };
             let front = self.front.clone();
             let task = front.tasks.spawn(serve(front.clone(), stream, peer, (permit, place)));
@@ -147,7 +147,7 @@ impl Listener {
     /// The next connection, whatever happened to those before it.
     async fn accept(&self) -> (TcpStream, SocketAddr) {
         loop {
-            match self.listener.accept().await {
+            match self.tcp.accept().await {
                 Ok((stream, peer)) => {
                     prepare(&stream, self.front.app.config.limits.stall_timeout.0);
                     return (stream, peer);
@@ -254,11 +254,11 @@ async fn http(front: &Arc<Front>, stream: TcpStream, peer: SocketAddr) {
     }
 }
 
-/// How WebSockets are accepted behind hyper; in each request's extensions.
+/// How `WebSocket`s are accepted behind hyper; in each request's extensions.
 #[derive(Clone, Debug)]
 pub(crate) struct Upgrader(pub(crate) Acceptor);
 
-/// How WebSockets are accepted. Origins are checked by the rule that HTTP has too.
+/// How `WebSocket`s are accepted. Origins are checked by the rule that HTTP has too.
 fn acceptor(limits: &LimitsConfig) -> Acceptor {
     let subprotocols = Codec::ALL.iter().map(|codec| {
         Subprotocol::new(codec.subprotocol()).expect("the names of the codecs are tokens")

@@ -89,7 +89,7 @@ impl Collector for Collected {
         write.bytes("queue", "Bytes that wait for clients", snapshot.queue_bytes as u64)?;
         write.hub(&snapshot.stats)?;
         if let Some(log) = &snapshot.log {
-            write.log(log)?;
+            write.log(&log.stats(), log.disk_bytes())?;
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl Writer<'_, '_> {
         self.counters("disconnects", "Sessions that the server ended", "code", ended)
     }
 
-    fn log(&mut self, stats: &longwire_log::Stats) -> fmt::Result {
+    fn log(&mut self, stats: &longwire_log::Stats, disk: Option<u64>) -> fmt::Result {
         self.counter("log_records", "Records that were appended to the log", stats.records)?;
         self.counter("log_removed", "Records that retention or deletion removed", stats.removed)?;
         self.counter("log_full", "Writes that were refused since the disk was full", stats.full)?;
@@ -168,6 +168,11 @@ impl Writer<'_, '_> {
         let help = "Bytes of the records that were appended to the log";
         let bytes = ConstCounter::new(stats.bytes);
         self.put("log", help, Some(&Unit::Bytes), &bytes)?;
+        if let Some(disk) = disk {
+            self.bytes("log_disk", "Bytes of the log on disk", disk)?;
+        }
+        let help = "Time of the log's fsyncs";
+        self.histogram("log_sync", help, Some(&Unit::Seconds), &stats.sync_us, 1e-6)?;
         let help = "Time of commits of the log, fsync and all";
         self.histogram("log_commit", help, Some(&Unit::Seconds), &stats.commit_us, 1e-6)?;
         let help = "Requests of a commit";
@@ -218,6 +223,7 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "a measurement needs no more than 52 bits")]
     fn histogram(
         &mut self,
         name: &str,

@@ -26,9 +26,10 @@ pub(crate) enum Foreign {
 
 impl Origins {
     pub(crate) fn new(allowed: &[String], loopback: bool) -> Self {
-        let policy = match allowed.iter().any(|origin| origin == "*") {
-            true => OriginPolicy::any(),
-            false => allowed.iter().fold(OriginPolicy::same_origin(), OriginPolicy::allow),
+        let policy = if allowed.iter().any(|origin| origin == "*") {
+            OriginPolicy::any()
+        } else {
+            allowed.iter().fold(OriginPolicy::same_origin(), OriginPolicy::allow)
         };
         Self { policy, loopback }
     }

@@ -14,7 +14,7 @@ pub(crate) trait Pipe: Send {
     fn form(&self) -> Form;
 
     /// Takes a live record that was written in its form.
-    fn deliver(&mut self, live: &Live);
+    fn deliver(&mut self, live: Live);
 
     /// Takes any other message.
     fn send(&mut self, message: &ServerMessage);

@@ -20,7 +20,8 @@ use crate::{
     http,
     listener::{Front, Listener},
     node::{Node, NodeHandle, Parts, unix_ms},
-    settings, storage,
+    settings,
+    storage::Storage,
 };
 
 /// The server.
@@ -59,9 +60,7 @@ impl Server {
     ///
     /// Not cancel safe: a start that is dropped may leave the port taken until the runtime ends.
     pub async fn start(config: Config) -> Result<Running, StartError> {
-        config.check()?;
-        let authoriser: Option<Arc<dyn Authoriser>> = None;
-        Self::start_with(config, authoriser).await
+        Self::start_with(config, None).await
     }
 
     /// As [`Self::start`], with another way to tell who somebody is than the section `[auth]`. There is then no
@@ -74,6 +73,7 @@ impl Server {
         config: Config,
         authoriser: Option<Arc<dyn Authoriser>>,
     ) -> Result<Running, StartError> {
+        config.check()?;
         let addresses = addresses(&config).await?;
         let development = is_development(&config, &addresses, authoriser.is_some())?;
         let bind_error = |error| StartError::Bind { addr: config.listen.clone(), error };
@@ -94,10 +94,12 @@ impl Server {
         authoriser: Option<Arc<dyn Authoriser>>,
     ) -> Result<(NodeHandle, JoinHandle<()>), StartError> {
         let wake = Arc::new(Notify::new());
-        let (config, waker) = (app.config.clone(), wake.clone());
+        let hub = settings::hub(&app.config);
+        let (config, waker, namespaces) =
+            (app.config.clone(), wake.clone(), hub.namespaces.clone());
         let is_development = app.development.is_some();
         let opened = spawn_blocking(move || {
-            let storage = storage::open(&config, waker)?;
+            let storage = Storage::open(&config, &namespaces, waker)?;
             let authoriser = match authoriser {
                 Some(authoriser) => authoriser,
                 None if is_development => Arc::new(Everybody),
@@ -110,12 +112,11 @@ impl Server {
             error: io::Error::other(error),
         })??;
         let (node, handle) = Node::new(Parts {
-            config: settings::hub(&app.config),
-            broker: storage.broker,
+            config: hub,
+            storage,
             authoriser: authoriser.clone(),
             wake,
             queue_bytes: app.config.limits.queue_bytes.bytes(),
-            log_stats: storage.stats,
         });
         let node_task = tokio::spawn(node.run());
         app.begin(handle.clone(), authoriser);
@@ -141,9 +142,11 @@ impl Running {
     /// This method is cancel safe.
     pub async fn wait(&mut self) {
         // Either task ends only by a shutdown, or in a panic.
-        tokio::select! {
-            _ = &mut self.node_task => {}
-            _ = &mut self.listener_task => {}
+        while !self.node_task.is_finished() && !self.listener_task.is_finished() {
+            tokio::select! {
+                _ = &mut self.node_task => {}
+                _ = &mut self.listener_task => {}
+            }
         }
     }
 

@@ -32,11 +32,6 @@ fn namespaces(config: &Config) -> Namespaces {
     )
 }
 
-/// Whether any channel outlives the process.
-pub(crate) fn has_disk(config: &Config) -> bool {
-    namespaces(config).iter().any(|(_, namespace)| namespace.durability == Durability::Disk)
-}
-
 fn namespace(config: &NamespaceConfig) -> Namespace {
     let mut namespace = Namespace::new(match config.durability {
         Some(config::Durability::Memory) => Durability::Memory,

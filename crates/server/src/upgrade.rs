@@ -1,6 +1,6 @@
 //! Requests for a WebSocket: what they ask for, and whether they may.
 
-use std::{future::Future, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, Uri, header};
 use longwire::{Subprotocol, WebSocket, server::Answer};
@@ -87,18 +87,11 @@ impl Plan {
     }
 
     /// Serves the connection to its end.
-    pub(crate) fn attend(
-        self,
-        app: Arc<App>,
-        socket: WebSocket,
-        address: IpAddr,
-    ) -> impl Future<Output = ()> + Send {
-        async move {
-            match self {
-                Self::Protocol => connect::attend(app, socket, Some(address)).await,
-                Self::Unsupported => Box::pin(connect::turn_away(socket)).await,
-                Self::Content(visit) => socket::attend(app, socket, Some(address), visit).await,
-            }
+    pub(crate) async fn attend(self, app: Arc<App>, socket: WebSocket, address: IpAddr) {
+        match self {
+            Self::Protocol => connect::attend(app, socket, Some(address)).await,
+            Self::Unsupported => Box::pin(connect::turn_away(socket)).await,
+            Self::Content(visit) => socket::attend(app, socket, Some(address), visit).await,
         }
     }
 }

@@ -227,7 +227,29 @@ declare class NotSentError extends Error {
 }
 
 /** What happens to a subscription whose client takes less than is published. */
-type Policy = 
+type Policy =
+/** Every record, in order: a slow client reads them from the stream, as fast as it can. */
+{
+    readonly type: "all";
+}
+/** Only the latest record, at most one each `interval_ms` milliseconds. @default 0: whenever the client can take one */
+ | {
+    readonly type: "latest";
+    readonly interval_ms?: number;
+}
+/** Every record, gathered into one page each `interval_ms` milliseconds. */
+ | {
+    readonly type: "rollup";
+    readonly interval_ms: number;
+}
+/** What comes while the client is not ready is dropped and counted. */
+ | {
+    readonly type: "drop";
+}
+/** The client is disconnected with 4001, and comes back. */
+ | {
+    readonly type: "disconnect";
+};
 
 /** Where a reader or a record stands in a stream. Positions of different epochs have no order. */
 interface Position {
@@ -291,7 +313,21 @@ declare class RefusedError extends Error {
 }
 
 /** Where a subscription begins. */
-type Start = 
+type Start =
+/** With what is published from now on. */
+"now"
+/** With the first record that is kept. */
+ | "beginning"
+/** With the last so many records that are kept; 1 is the latest value. */
+ | {
+    readonly last: number;
+}
+/** With the first record of this time or later: milliseconds since 1970. */
+ | {
+    readonly time: number;
+}
+/** Behind this position, which a message had. */
+ | Position;
 
 /** Counts since the client was made, as they are now. */
 interface Stats {
@@ -319,20 +355,6 @@ interface Stats {
     readonly latency: Latency;
 }
 
-/** With what is published from now on. */
-"now"
-/** With the first record that is kept. */
- | "beginning"
-/** With the last so many records that are kept; 1 is the latest value. */
- | {
-    readonly last: number;
-}
-/** With the first record of this time or later: milliseconds since 1970. */
- | {
-    readonly time: number;
-}
-/** Behind this position, which a message had. */
- | Position;
 /** How to subscribe. */
 interface SubscribeOptions {
     /** Where to begin. @default the namespace's own default, which is "now" unless it is configured otherwise */
@@ -462,7 +484,7 @@ interface WebSocketLike {
     onopen: unknown;
     /** Set to `(event: {data: string | ArrayBuffer}) => void`. */
     onmessage: unknown;
-    /** Set to `() => void`; what follows is told by `onclose`. */
+    /** Set to `() => void`. Before it was open, it means that it never will be. */
     onerror: unknown;
     /** Set to `(event: {code: number, reason: string}) => void`. */
     onclose: unknown;

@@ -325,7 +325,7 @@ var Publisher = class {
     }
     return new Promise((resolve, reject) => {
       const backoff = new Backoff(random);
-      const operation = { id, frame, channel, bytes, key, resolve, reject, backoff, sentAt: void 0, notBefore: 0, timer: void 0 };
+      const operation = { id, frame, channel, bytes, key, resolve, reject, backoff, sentAt: 0, notBefore: 0, isUncertain: false, isOver: false, timer: void 0 };
       this.#bytes += bytes;
       this.#queued.push(operation);
       this.#limit(operation, publication.timeoutMs);
@@ -371,7 +371,8 @@ var Publisher = class {
     this.#inFlight.clear();
     this.#queued = [...inFlight, ...this.#queued].sort((a, b) => a.id - b.id);
     for (const operation of inFlight) {
-      if (operation.key === void 0) this.#giveUp(operation, "the connection was lost behind it");
+      operation.isUncertain = true;
+      if (operation.key === void 0) this.#giveUp(operation, "the connection was lost before the answer");
     }
   }
   /** All that waits is over. */
@@ -393,7 +394,7 @@ var Publisher = class {
       return over?.reject(new ProtocolError(`\`publish\` was answered by \`${answer2.type}\`: the outcome is unknown`));
     }
     this.published += 1;
-    this.latency.add(this.#parts.clock.monotonic() - (operation.sentAt ?? 0));
+    this.latency.add(this.#parts.clock.monotonic() - operation.sentAt);
     over?.resolve(answer2.position && { ...answer2.position, duplicate: answer2.duplicate });
     this.send();
   }
@@ -418,10 +419,11 @@ var Publisher = class {
       this.send();
     }, timeoutMs);
   }
-  /** It is over without an answer: certain only if it was never sent. */
+  /** It is over without an answer: certain only if it was never sent, or refused each time. */
   #giveUp(operation, why, cause) {
     const options = cause === void 0 ? void 0 : { cause };
-    const error = operation.sentAt === void 0 ? new NotSentError(`${why}: it was not sent; publish it again`, options) : new UnknownOutcomeError(why, operation.key, options);
+    const isUncertain = operation.isUncertain || this.#inFlight.has(operation.id);
+    const error = isUncertain ? new UnknownOutcomeError(why, operation.key, options) : new NotSentError(`${why}: it was not sent; publish it again`, options);
     this.#over(operation)?.reject(error);
   }
   /** It no longer waits. `undefined` if it was over before. */
@@ -498,7 +500,7 @@ function parseServerMessage(value) {
     case "disconnect":
       return {
         type,
-        code: fields.integer("code"),
+        code: fields.integer("code", 65535),
         reason: fields.text("reason"),
         retryAfterMs: fields.optional("retry_after_ms")?.integer("retry_after_ms")
       };
@@ -517,7 +519,7 @@ function answer(type, fields) {
     case "subscribed":
       return { type, id, subscribed: subscribed(fields) };
     case "published": {
-      const kept2 = fields.has("seq") ? position(fields) : void 0;
+      const kept2 = fields.has("epoch") ? position(fields) : void 0;
       return { type, id, position: kept2, duplicate: fields.flag("duplicate") };
     }
     case "history":
@@ -642,9 +644,11 @@ var Fields = class _Fields {
     if (typeof value !== "string") throw this.fault(key, "a text");
     return value;
   }
-  integer(key) {
+  integer(key, most = Number.MAX_SAFE_INTEGER) {
     const value = this.#get(key);
-    if (!Number.isSafeInteger(value) || value < 0) throw this.fault(key, "an integer from 0 to 2^53 - 1");
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0 || value > most) {
+      throw this.fault(key, `a whole number from 0 to ${most}`);
+    }
     return value;
   }
   boolean(key) {
@@ -899,6 +903,7 @@ var SHARE = 0.8;
 // src/connection/transport.ts
 var Transport = class {
   #socket;
+  #isOpen = false;
   #events;
   /** Begins to open it. Throws what the class throws for a URL that it does not take. */
   constructor(WebSocket, url, codec, events) {
@@ -906,14 +911,14 @@ var Transport = class {
     this.#socket = socket;
     this.#events = events;
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.#events?.opened();
-    socket.onmessage = (event) => this.#read(codec, event.data);
-    socket.onclose = (event) => {
-      const told = this.#events;
-      this.#events = void 0;
-      told?.ended(event.code, event.reason);
+    socket.onopen = () => {
+      this.#isOpen = true;
+      this.#events?.opened();
     };
+    socket.onmessage = (event) => this.#read(codec, event.data);
+    socket.onclose = (event) => this.#end(event.code, event.reason);
     socket.onerror = () => {
+      if (!this.#isOpen) this.#end(CloseCode.abnormal, "");
     };
   }
   /** Sends a frame. It must be open; one that has just ended drops it. */
@@ -931,6 +936,11 @@ var Transport = class {
       else this.#socket.close();
     } catch {
     }
+  }
+  #end(code, reason) {
+    const told = this.#events;
+    this.#events = void 0;
+    told?.ended(code, reason);
   }
   #read(codec, data) {
     try {
@@ -1179,7 +1189,7 @@ var Connection = class {
     this.#open = void 0;
     this.#calls.clear();
     this.#state = state;
-    if (wasGreeted) this.#user.lost();
+    if (wasGreeted && state !== "closed") this.#user.lost();
     if (this.#state === state) this.#user.changed(state, { from, ...change });
   }
   #clearTimer() {
@@ -1190,7 +1200,7 @@ var Connection = class {
 var PATIENCE_MS2 = 2e4;
 var SETTLED_MS = 5e3;
 var LONGEST_RETRY_MS = 36e5;
-var REFUSES_A_TICKET = [4501, 4502];
+var REFUSES_A_TICKET = [CloseCode.tokenExpired, 4501, 4502];
 
 // src/connection/wake.ts
 function currentPage() {
@@ -1789,6 +1799,8 @@ var Track = class {
   /** The outcome said that records follow up to this `seq`. */
   #target = 0;
   #standing = "recovering";
+  /** The last page said that others follow. */
+  #hasMore = false;
   constructor(position2, counters, tell) {
     this.#position = position2;
     this.#counters = counters;
@@ -1804,6 +1816,7 @@ var Track = class {
     const base = subscribed2.outcome === "live" ? seq : subscribed2.after;
     const before = this.#position;
     this.#target = seq;
+    this.#hasMore = false;
     if (before === void 0) {
       this.#position = { epoch, seq: base };
       if (subscribed2.outcome === "truncated") this.#lose(epoch, 0, base);
@@ -1848,6 +1861,7 @@ var Track = class {
       if (!this.#take(before, record2, 0)) return "gap";
       before = record2.seq;
     }
+    this.#hasMore = more;
     this.#standing = more ? "recovering" : "live";
     return this.#standing;
   }
@@ -1867,7 +1881,7 @@ var Track = class {
     const from = this.#last;
     this.#position = { epoch: this.#epoch, seq: to };
     this.#lose(this.#epoch, from, to);
-    return this.#caughtUp();
+    return this.#hasMore ? this.#standing : this.#caughtUp();
   }
   #newEpoch(position2) {
     if (position2.epoch === this.#epoch) return position2.seq > this.#last ? "gap" : this.#standing;

@@ -24,10 +24,10 @@ await build({
 
 const declarations = mkdtempSync(join(tmpdir(), "longwire-declarations-"));
 try {
-  const compiler = [join(root, "node_modules/typescript/bin/tsc"), "--project", join(root, "tsconfig.json")];
-  const options = ["--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--rootDir", root, "--outDir", declarations];
+  const compiler = [join(root, "node_modules/typescript/bin/tsc"), "--project", join(root, "tsconfig.build.json")];
+  const options = ["--declaration", "--emitDeclarationOnly", "--outDir", declarations];
   execFileSync(process.execPath, [...compiler, ...options], { stdio: "inherit" });
-  writeFileSync(join(out, "longwire.d.ts"), bundleDeclarations(join(declarations, "src/index.d.ts")));
+  writeFileSync(join(out, "longwire.d.ts"), bundleDeclarations(join(declarations, "index.d.ts")));
 } finally {
   rmSync(declarations, { recursive: true });
 }

@@ -17,12 +17,9 @@ export function bundleDeclarations(entry) {
   };
   for (const name of exported) need(name);
 
-  const texts = [...needed].sort().map((name) => declarations.get(name).replace(/^export (declare )?/m, "$1"));
-  const ambient = texts.map((text) => text.replace(/^(class|const|function)/m, "declare $1"));
-  return `// The types of Longwire's client, built from sdk/typescript/src.\n\n${ambient.join("\n\n")}\n\nexport {\n${exported
-    .sort()
-    .map((name) => `  ${name},\n`)
-    .join("")}};\n`;
+  const texts = [...needed].sort().map((name) => declarations.get(name).replace(/^export /m, ""));
+  const exports = exported.sort().map((name) => `  ${name},`);
+  return [HEAD, ...texts, ["export {", ...exports, "};\n"].join("\n")].join("\n\n").replace(/ +$/gm, "");
 }
 
 /** Reads a module, and the modules that it imports or exports from. */
@@ -44,24 +41,27 @@ function collect(file, declarations, exported, seen) {
   }
 }
 
-/** Top-level statements, each with the comment before it: those lines that are not indented begin or end one. */
+/** Top-level statements, each with the comment before it. Comments within a type may stand at the line's beginning too. */
 function statements(text) {
   const found = [];
   let current = [];
+  let comment = [];
   let isComment = false;
-  const finish = () => {
-    if (current.length > 0) found.push(current.join("\n"));
-    current = [];
-  };
   for (const line of text.trimEnd().split("\n")) {
-    const begins = /^(\/\*\*|export|import|declare|type|interface|class|const)/.test(line);
-    if (begins && !isComment) finish();
-    current.push(line);
-    if (line.startsWith("/**")) isComment = true;
-    else if (begins) isComment = false;
+    isComment ||= line.startsWith("/**");
+    if (isComment) {
+      comment.push(line);
+      isComment = !line.endsWith("*/");
+      continue;
+    }
+    if (/^(export|import|declare|type|interface|class|const)\b/.test(line)) {
+      if (current.length > 0) found.push(current.join("\n"));
+      current = [];
+    }
+    current.push(...comment, line);
+    comment = [];
   }
-  finish();
-  return found;
+  return [...found, current.join("\n")];
 }
 
 function names(statement) {
@@ -75,3 +75,5 @@ function names(statement) {
 function withoutComments(text) {
   return text.replace(/\/\*[\s\S]*?\*\//g, "");
 }
+
+const HEAD = "// The types of Longwire's client, built from sdk/typescript/src.";

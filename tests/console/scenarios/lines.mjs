@@ -1,4 +1,7 @@
-// Gives the lines to copy, once the live pane has shown what the test published meanwhile.
+// Copies a line, runs the JavaScript in a page of another origin, and gives all lines.
+
+import { createServer } from "node:http";
+import { once } from "node:events";
 
 import { says } from "../page.mjs";
 
@@ -7,8 +10,29 @@ export default async function ({ url, open }) {
   await says(page, "#live-state", "live");
   await page.click('#lines button[aria-label="Copy: Publish with curl"]');
   const copied = await page.evaluate(() => navigator.clipboard.readText());
+  const label = await page.locator("#lines button").first().textContent();
   const lines = await page.locator("#lines code").allTextContents();
+
   await fetch(`${url}/v1/channels/demo/messages`, { method: "POST", body: "from elsewhere" });
   await says(page, "#live", "from elsewhere");
-  return { copied, lines, label: await page.locator("#lines button").first().textContent() };
+  const printed = await elsewhere(page.context(), lines.find((line) => line.startsWith("import")));
+  await says(page, "#live", "hello");
+  return { copied, label, lines, printed };
+}
+
+/** Runs a module in a page of another origin, and gives the first two things that it prints. */
+async function elsewhere(context, module) {
+  const server = createServer((_, answer) => answer.setHeader("Content-Type", "text/html").end("<!doctype html><title>Elsewhere</title>"));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  try {
+    const page = await context.newPage();
+    const printed = [];
+    page.on("console", (message) => printed.push(message.text()));
+    await page.goto(`http://127.0.0.1:${server.address().port}/`);
+    await page.addScriptTag({ type: "module", content: module });
+    while (printed.length < 2) await page.waitForEvent("console");
+    return printed.slice(0, 2);
+  } finally {
+    server.close();
+  }
 }

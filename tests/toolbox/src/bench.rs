@@ -33,7 +33,7 @@ impl Server {
         let dir = match self {
             Self::Coder | Self::Gorilla | Self::Gws => go::build(recipe, &source("go"))?,
             Self::Picows | Self::Websockets => python::install(recipe, &requirements())?,
-            Self::Ws => node::install(recipe, &source("node"))?,
+            Self::Ws => node::install(recipe, &[source("node")])?,
         };
         self.started_from(&dir)
     }

@@ -18,4 +18,5 @@ pub mod peer;
 pub mod playwright;
 pub mod proxies;
 pub mod python;
+pub mod sdk_typescript;
 pub mod valgrind;

@@ -14,7 +14,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| peer::fingerprint(&[peer::so
 
 /// Installs the peer if it is missing or its source has changed.
 pub fn ensure() -> Result<Peer> {
-    started_from(&install(recipe(), &peer::source("node"))?)
+    started_from(&install(recipe(), &[peer::source("node")])?)
 }
 
 /// The peer, if it is installed.
@@ -30,12 +30,14 @@ pub fn find_native() -> Result<Peer> {
     Ok(Peer::new("node", peer::require_program("node")?, arguments))
 }
 
-/// The folder with a copy of `source` and the modules that its lock file names.
-pub(crate) fn install(recipe: Recipe, source: &Path) -> Result<PathBuf> {
+/// The folder with a copy of `sources` and the modules that the lock file among them names.
+pub(crate) fn install(recipe: Recipe, sources: &[PathBuf]) -> Result<PathBuf> {
     peer::ensure_program("node", &["nodejs"])?;
     let npm = peer::ensure_program("npm", &["npm"])?;
     recipe.ensure(|dir| {
-        peer::copy(source, dir)?;
+        for source in sources {
+            peer::copy(source, dir)?;
+        }
         run(Command::new(npm)
             .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
             .current_dir(dir))

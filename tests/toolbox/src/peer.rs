@@ -78,7 +78,7 @@ pub(crate) fn ensure_program(program: &str, packages: &[&str]) -> Result<PathBuf
 }
 
 /// Where `program` is on the PATH. Never installs.
-pub(crate) fn require_program(program: &str) -> Result<PathBuf> {
+pub fn require_program(program: &str) -> Result<PathBuf> {
     find_program(program)
         .with_context(|| format!("`{program}` is not on the PATH: run `cargo xtask setup`"))
 }

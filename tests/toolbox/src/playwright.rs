@@ -24,7 +24,7 @@ pub struct Playwright {
 /// Installs what is missing.
 pub fn ensure() -> Result<Playwright> {
     chromium::ensure()?;
-    node::install(recipe(), &manifest())?;
+    node::install(recipe(), &[manifest()])?;
     find()
 }
 

@@ -1,6 +1,7 @@
 //! The binary as a child process: lines in, lines out, signals, exit code; each wait with a deadline.
 
 use std::{
+    env,
     io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
@@ -13,11 +14,16 @@ use rustix::process::{Pid, Signal, kill_process};
 /// No wait takes longer, whatever the machine is busy with.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
-/// The binary with these arguments, without proxies from the environment.
+/// The binary with these arguments, without proxies and settings from the environment.
 pub(crate) fn longwire(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_longwire"));
     for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "NO_COLOR"] {
         command.env_remove(name).env_remove(name.to_uppercase());
+    }
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("LONGWIRE_") {
+            command.env_remove(name);
+        }
     }
     command.args(arguments);
     command
@@ -118,6 +124,13 @@ impl Process {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a child's id is positive");
         kill_process(pid, signal).expect("the process was not waited for yet");
+    }
+
+    /// Waits for its end, which must be a good one, and gives its stdout.
+    pub(crate) fn wait_text(self) -> String {
+        let ended = self.wait();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended.text().to_owned()
     }
 
     /// Waits for its end. Its stdin stays as it is.

@@ -11,7 +11,10 @@ use std::{
 
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 
-use crate::process::{DEADLINE, echo, longwire};
+use crate::{
+    process::{DEADLINE, echo, longwire, run},
+    serve::serve,
+};
 
 /// The binary on a terminal of its own.
 struct Session {
@@ -145,4 +148,14 @@ fn a_load_shows_how_far_it_is_and_takes_that_away() {
     let (code, shown) = session.end();
     assert_eq!(code, Some(0));
     assert!(!shown.contains('\x1b'), "{shown:?}");
+}
+
+#[test]
+fn a_tail_shows_each_record_behind_its_seq_and_no_commands_of_its_publisher() {
+    let served = serve(&[]);
+    let text = "cl\u{1b}[2Jear";
+    run(&["publish", "--url", &served.url, "demo", text], "").assert_quiet_success();
+    let arguments = ["tail", "--url", &served.url, "--from", "beginning", "demo"];
+    let mut session = Session::start(longwire(&arguments).env("NO_COLOR", "1"));
+    session.wait_for("1 cl\\u{1b}[2Jear\r\n");
 }

@@ -11,11 +11,18 @@ fn help_and_version_go_to_stdout() {
         let help = run(arguments, "");
         help.assert_quiet_success();
         assert!(help.text().contains("Usage: longwire [OPTIONS] <COMMAND>"), "{}", help.text());
-        assert!(help.text().contains("Exit codes: 0 closed cleanly"), "{}", help.text());
+        assert!(help.text().contains("Exit codes: 0 ended as it should"), "{}", help.text());
     }
-    for (command, option) in
-        [("echo", "--listen <ADDR>"), ("connect", "--proxy <URL>"), ("bench", "--in-flight <N>")]
-    {
+    for (command, option) in [
+        ("serve", "--data <FOLDER>"),
+        ("init", "--prod"),
+        ("token", "--allow <PATTERN=ACTIONS>"),
+        ("publish", "--ephemeral"),
+        ("tail", "--from <PLACE>"),
+        ("echo", "--listen <ADDR>"),
+        ("connect", "--proxy <URL>"),
+        ("bench", "--in-flight <N>"),
+    ] {
         let help = run(&["help", command], "");
         help.assert_quiet_success();
         assert!(help.text().contains(option), "{}", help.text());
@@ -26,9 +33,24 @@ fn help_and_version_go_to_stdout() {
 #[test]
 fn a_mistake_is_told_with_exit_code_2() {
     let url = "ws://127.0.0.1:1/";
-    let cases: [(&[&str], &str); 19] = [
+    let cases: [(&[&str], &str); 34] = [
         (&[], "Usage:"),
-        (&["serve"], "unrecognized subcommand"),
+        (&["server"], "unrecognized subcommand"),
+        (&["serve", "--set", "limits.connections"], "KEY=VALUE"),
+        (&["serve", "--set", "limits.conections=5"], "connections_per_ip"),
+        (&["serve", "--config", "/no/such.toml"], "/no/such.toml cannot be read"),
+        (&["init", "a.toml", "b.toml"], "unexpected argument"),
+        (&["check", "a.toml", "--config", "b.toml"], "cannot be used with"),
+        (&["token"], "--allow <PATTERN=ACTIONS>"),
+        (&["token", "--allow", "chat:*=read"], "subscribe, publish, history, manage"),
+        (&["token", "--allow", "chat:*"], "'chat:*=subscribe,publish'"),
+        (&["token", "--allow", "a=publish", "--expires", "60"], "15m"),
+        (&["tail"], "<CHANNEL>"),
+        (&["tail", "a b"], "'a b'"),
+        (&["tail", "--from", "yesterday", "demo"], "last:10"),
+        (&["tail", "--url", "live.example", "demo"], "https://live.example"),
+        (&["publish", "demo", "--key", "k"], "<TEXT>"),
+        (&["publish", "demo", "--json", "{"], "leave --json out"),
         (&["echo", "--cert", "c.pem"], "--key <FILE>"),
         (&["echo", "--key", "k.pem"], "--cert <FILE>"),
         (&["echo", "--threads", "0"], "1..=1024"),

@@ -33,7 +33,7 @@ pub(super) struct Credentials {
     /// A token from the callback that no `connect` has had yet.
     fresh: Option<String>,
     ticket: Option<String>,
-    /// Whether the last `connect` had a ticket.
+    /// Whether the last `connect` had a ticket, and no token came since.
     presented_ticket: bool,
     /// The callback is at work, until then at most.
     asked: Option<Instant>,
@@ -98,7 +98,8 @@ impl Credentials {
         (token, None)
     }
 
-    /// The server would not have what was presented. `true` if that was a ticket, so that a token may do better.
+    /// The server would not have what was presented, or not any longer. `true` if that was a ticket, so that a token may do
+    /// better.
     pub(super) fn drop_ticket(&mut self) -> bool {
         self.ticket = None;
         std::mem::take(&mut self.presented_ticket)
@@ -114,7 +115,6 @@ impl Credentials {
         if ticket.is_some() {
             self.ticket = ticket;
         }
-        self.presented_ticket = false;
         self.refresh_tries = 0;
         let lifetime = expires_in_ms.filter(|_| self.has_callback());
         self.refresh_at =
@@ -128,6 +128,17 @@ impl Credentials {
 
     pub(super) fn take_refresh(&mut self) -> Option<String> {
         self.refresh.take()
+    }
+
+    /// The server took the token of `refresh`.
+    pub(super) fn handle_refreshed(
+        &mut self,
+        ticket: Option<String>,
+        expires_in_ms: Option<u64>,
+        now: Instant,
+    ) {
+        self.presented_ticket = false;
+        self.handle_accepted(ticket, expires_in_ms, now);
     }
 
     /// A token is wanted soon: now, or when a failed refresh is tried again.

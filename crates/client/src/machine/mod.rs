@@ -1,6 +1,8 @@
 //! The client as a state machine without I/O, clock or randomness of its own.
 
+mod answers;
 mod credentials;
+mod ending;
 mod exchange;
 mod link;
 mod publications;
@@ -17,8 +19,8 @@ use std::{
 };
 
 use longwire_channel::{
-    Capabilities, ChannelName, ClientMessage, CloseCode, Connect, Connected, Disconnect, ErrorCode,
-    History, Policy, Position, Publish, Push, Refusal, ServerMessage, Start, Subscribed, Verdict,
+    Capabilities, ChannelName, ClientMessage, CloseCode, Connect, Connected, Disconnect, History,
+    Policy, Position, Publish, ServerMessage, Start,
 };
 
 pub use self::{
@@ -55,7 +57,8 @@ use crate::{
 /// has room for them.** Then wait for the transport, the token callback, the application, or the instant that
 /// [`poll_timeout`](Self::poll_timeout) names.
 ///
-/// Of a transport that an [`Action::Close`] has ended, nothing more may be handed in.
+/// Of a transport that an [`Action::Close`] has ended, nothing more may be handed in: where commands come from elsewhere,
+/// poll actions before handing anything in.
 pub struct Machine {
     link: Link,
     credentials: Credentials,
@@ -463,147 +466,10 @@ impl Machine {
         self.subscriptions.handle_unmentioned(&unmentioned);
     }
 
-    fn handle_answer_or_push(&mut self, message: ServerMessage, now: Instant) {
-        match message {
-            ServerMessage::Subscribed { id, subscribed } => {
-                if let Some(number) = self.subscribes.remove(&id) {
-                    self.handle_subscribed(number, Ok(subscribed), now);
-                }
-            }
-            ServerMessage::Published { id, published } => {
-                self.publications.handle_published(id, published);
-            }
-            ServerMessage::History { id, page } => self.requests.handle_answer(id, page),
-            ServerMessage::Refreshed { id, expires_in_ms, ticket } if self.is_refresh(id) => {
-                self.credentials.handle_accepted(ticket, expires_in_ms, now);
-            }
-            ServerMessage::Error { id, refusal } => self.handle_refusal(id, refusal, now),
-            ServerMessage::Push(Push { sub, pushed }) => {
-                let retry = retry(&self.credentials, &mut self.random, now);
-                self.subscriptions.handle_push(sub, pushed, &mut self.stats, retry);
-            }
-            ServerMessage::Ping => self.pong = true,
-            // `connected` again, `unsubscribed`, and what a later protocol says.
-            _ => {}
-        }
-    }
-
-    fn handle_subscribed(
-        &mut self,
-        number: u32,
-        answer: Result<Subscribed, Refusal>,
-        now: Instant,
-    ) {
-        if matches!(&answer, Err(refusal) if refusal.code == ErrorCode::TokenExpired) {
-            self.credentials.refresh_soon(now);
-        }
-        let retry = retry(&self.credentials, &mut self.random, now);
-        self.subscriptions.handle_answer(number, answer, &mut self.stats, retry);
-    }
-
-    fn handle_refusal(&mut self, id: u64, refusal: Refusal, now: Instant) {
-        if self.is_refresh(id) {
-            if refusal.code.is_temporary() {
-                self.credentials.refresh_later(&mut self.random, now);
-            }
-            return;
-        }
-        if let Some(number) = self.subscribes.remove(&id) {
-            return self.handle_subscribed(number, Err(refusal), now);
-        }
-        if refusal.code == ErrorCode::TokenExpired {
-            self.credentials.refresh_soon(now);
-        }
-        let retried = retry(&self.credentials, &mut self.random, now);
-        if !self.publications.handle_refused(id, &refusal, retried) {
-            let retried = retry(&self.credentials, &mut self.random, now);
-            self.requests.handle_refused(id, &refusal, retried);
-        }
-    }
-
-    /// Whether this answers the `refresh` under way, which then is over.
-    fn is_refresh(&mut self, id: u64) -> bool {
-        self.refresh.take_if(|refresh| *refresh == id).is_some()
-    }
-
-    /// The server ended the connection, with a code that says what follows.
-    fn ended(&mut self, disconnect: Disconnect, now: Instant) {
-        let code = disconnect.code;
-        let retry_after_ms = disconnect.retry_after_ms;
-        let cause = Cause::Server(disconnect);
-        match code.verdict() {
-            Verdict::Reconnect => self.lose(cause, retry_after_ms, now),
-            Verdict::RefreshToken => {
-                if self.credentials.drop_ticket() {
-                    self.lose(cause, Some(0), now);
-                } else if self.credentials.has_callback() {
-                    self.lose_connection();
-                    let delay = self.link.end_for_token(&mut self.random, now);
-                    self.tell_state(ConnectionState::Waiting { cause, delay });
-                } else {
-                    self.finish_without(cause);
-                }
-            }
-            Verdict::Stop => {
-                let of_credentials = [CloseCode::UNAUTHENTICATED, CloseCode::FORBIDDEN];
-                if of_credentials.contains(&code) && self.credentials.drop_ticket() {
-                    self.lose(cause, Some(0), now);
-                } else {
-                    self.finish_without(cause);
-                }
-            }
-        }
-    }
-
     fn check_silence(&mut self, asleep: Duration, now: Instant) {
         if let Some(silence) = self.link.silence(asleep, now) {
             self.drop_transport(NORMAL, Cause::Silence(silence), now);
         }
-    }
-
-    fn drop_transport(&mut self, code: CloseCode, cause: Cause, now: Instant) {
-        self.actions.push_back(Action::Close(code));
-        self.lose(cause, None, now);
-        self.settle();
-    }
-
-    /// The connection or the attempt has ended, and another follows.
-    fn lose(&mut self, cause: Cause, retry_after_ms: Option<u64>, now: Instant) {
-        self.lose_connection();
-        let delay = self.link.end(retry_after_ms, &mut self.random, now);
-        self.tell_state(ConnectionState::Waiting { cause, delay });
-    }
-
-    fn lose_connection(&mut self) {
-        self.greets = false;
-        self.pong = false;
-        self.refresh = None;
-        self.subscribes.clear();
-        self.credentials.handle_lost();
-        self.subscriptions.handle_lost();
-        self.publications.handle_lost();
-        self.requests.handle_lost();
-    }
-
-    /// The client is closed for good.
-    fn finish(&mut self, cause: Cause) {
-        if self.link.has_transport() {
-            self.actions.push_back(Action::Close(NORMAL));
-        }
-        self.finish_without(cause);
-    }
-
-    /// The same, where the transport has ended or is told to.
-    fn finish_without(&mut self, cause: Cause) {
-        if matches!(self.link.phase, Phase::Closed(_)) {
-            return;
-        }
-        self.greets = false;
-        self.link.phase = Phase::Closed(cause.clone());
-        self.publications.handle_closed(&cause);
-        self.requests.handle_closed(&cause);
-        self.subscriptions.fail_all(&SubscribeError::Closed(cause.clone()));
-        self.tell_state(ConnectionState::Closed(cause));
     }
 
     /// Tells what is over, and ends a closing client that has nothing left to do.

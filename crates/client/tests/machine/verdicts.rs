@@ -158,6 +158,28 @@ fn a_ticket_that_expired_makes_room_at_once_with_a_callback_or_without() {
 }
 
 #[test]
+fn a_connection_that_began_with_a_ticket_and_expired_makes_room_for_a_fixed_token() {
+    let mut rig = with_ticket(TokenSource::Fixed("t2".into()));
+    rig.say(ServerMessage::Connected(Box::new(connected(0))));
+    assert!(rig.machine.is_open());
+    rig.say(disconnect(CloseCode::TOKEN_EXPIRED, None));
+    rig.actions();
+    rig.pass(Duration::ZERO);
+    rig.open_transport();
+    assert_eq!(rig.greet().token.as_deref(), Some("t2"));
+    rig.say(disconnect(CloseCode::TOKEN_EXPIRED, None));
+    assert!(rig.machine.closed().is_some(), "the token itself has expired");
+}
+
+#[test]
+fn an_open_connection_that_is_forbidden_closes_the_client_whatever_it_began_with() {
+    let mut rig = with_ticket(TokenSource::Fixed("t2".into()));
+    rig.say(ServerMessage::Connected(Box::new(connected(0))));
+    rig.say(disconnect(CloseCode::FORBIDDEN, None));
+    assert!(rig.machine.closed().is_some());
+}
+
+#[test]
 fn a_banned_ticket_closes_the_client() {
     let mut rig = with_ticket(TokenSource::Fixed("t2".into()));
     rig.say(disconnect(CloseCode::BANNED, None));

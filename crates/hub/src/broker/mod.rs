@@ -24,8 +24,8 @@ use crate::{Now, Retention};
 /// - Publications to one channel are appended in the order in which they were submitted.
 /// - A channel that is attached has every record behind the position that completed the `Attach` told by
 ///   [`Event::Appended`], once, in order, until it is detached. Ephemeral ones are told where they happen to fall.
-/// - No event and no completion shows an attached channel in an epoch that was not told before, by the completion of
-///   `Attach` or by [`Event::Reset`].
+/// - No event and no page shows an attached channel in an epoch that was not told before, by the completion of `Attach`
+///   or by [`Event::Reset`]; and none that was left comes again.
 /// - A stream that nobody published to is there as soon as it is attached, with no records.
 pub trait Broker {
     /// Takes a request.

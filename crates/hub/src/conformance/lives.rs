@@ -4,16 +4,17 @@ use longwire_channel::{Order, Publication};
 
 use super::{
     Case,
-    subject::{Subject, channel, keyed, numbered, text},
+    subject::{KEEP, Subject, append, channel, keyed, numbered, text},
 };
 use crate::broker::{Broker, Error, Event, From, Request};
 
-pub(super) fn cases<B: Broker>() -> [(&'static str, Case<B>); 5] {
+pub(super) fn cases<B: Broker>() -> [(&'static str, Case<B>); 6] {
     [
         ("a stream that has ended takes nothing and tells its end", ends),
         ("a stream that never was ends empty", empty_end),
         ("a stream that is deleted begins anew", deletions),
         ("an ended stream that is deleted takes publications again", revival),
+        ("an end before a deletion ends the life before alone", end_before),
         ("what is written around a deletion belongs to one life or the other", around),
     ]
 }
@@ -91,6 +92,45 @@ fn revival<B: Broker>(subject: &mut Subject<B>) {
     subject.told_end(&channel);
 }
 
+fn end_before<B: Broker>(subject: &mut Subject<B>) {
+    for at in 0..4 {
+        let channel = channel(&format!("a:{at}"));
+        subject.publish(&channel, text("x"));
+        let requests = [
+            Request::End { channel: channel.clone() },
+            Request::Delete { channel: channel.clone() },
+            append(&channel, text("x"), KEEP, 0),
+        ];
+        let mut tokens = Vec::new();
+        for (number, request) in requests.into_iter().enumerate() {
+            if number == at {
+                tokens.push(subject.submit(Request::Attach { channel: channel.clone() }));
+            }
+            tokens.push(subject.submit(request));
+        }
+        if at == 3 {
+            tokens.push(subject.submit(Request::Attach { channel: channel.clone() }));
+        }
+        for token in tokens {
+            let done = subject.wait(token).is_ok();
+            subject.holds("it is done", done);
+        }
+        // The subject itself checks the epochs of what is told.
+        let mut has_ended = false;
+        while let Some(event) = subject.told() {
+            match event {
+                Event::Ended { .. } => has_ended = true,
+                Event::Reset { .. } => has_ended = false,
+                _ => subject.holds("nothing follows the end but a reset", !has_ended),
+            }
+        }
+        subject.holds("the present life has not ended", !has_ended);
+        subject.publish(&channel, text("x"));
+        let told = subject.told_records();
+        subject.same("the next record that is told", &told, &vec![2]);
+    }
+}
+
 fn around<B: Broker>(subject: &mut Subject<B>) {
     for at in 0..6 {
         let channel = channel(&format!("a:{at}"));
@@ -104,6 +144,13 @@ fn around<B: Broker>(subject: &mut Subject<B>) {
                 tokens.push(subject.submit(Request::Delete { channel: channel.clone() }));
             }
             tokens.push(subject.submit_append(&channel, text("x")));
+            tokens.push(subject.submit(Request::Read {
+                channel: channel.clone(),
+                from: From::Edge,
+                order: Order::Forwards,
+                records: 10,
+                bytes: usize::MAX,
+            }));
         }
         for token in tokens {
             let done = subject.wait(token).is_ok();

@@ -9,17 +9,16 @@ mod lives;
 mod reading;
 mod subject;
 
-use std::time::Instant;
-
 use self::subject::Subject;
-use crate::broker::Broker;
+use crate::{Now, broker::Broker};
 
-/// Runs all cases. `make` gives a broker without streams; `start` is any instant.
+/// Runs all cases. `make` gives a broker without streams. `start` is any time; for a broker that looks at a clock of its
+/// own, the time of that.
 ///
 /// # Panics
 ///
 /// With the name of the case and what is wrong, at the first thing that is.
-pub fn check<B: Broker>(mut make: impl FnMut() -> B, start: Instant) {
+pub fn check<B: Broker>(mut make: impl FnMut() -> B, start: Now) {
     for (name, case) in cases::<B>() {
         let mut subject = Subject::new(name, make(), start);
         case(&mut subject);

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     fmt::Debug,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use longwire_channel::{
@@ -25,23 +25,23 @@ pub(super) struct Subject<B> {
     /// Requests that are not completed.
     open: HashSet<u64>,
     completed: HashMap<u64, Result<Response, Error>>,
-    /// The channels of `Attach`es on their way.
-    attaching: HashMap<u64, ChannelName>,
-    /// The epoch that each attached channel is known to have.
-    epochs: HashMap<ChannelName, Epoch>,
+    /// The channels of `Attach`es and `Read`s on their way.
+    asked: HashMap<u64, ChannelName>,
+    /// The epochs that each attached channel was told to have, the present one last.
+    epochs: HashMap<ChannelName, Vec<Epoch>>,
     told: VecDeque<Event>,
 }
 
 impl<B: Broker> Subject<B> {
-    pub(super) fn new(case: &'static str, broker: B, start: Instant) -> Self {
+    pub(super) fn new(case: &'static str, broker: B, now: Now) -> Self {
         Self {
             case,
             broker,
-            now: Now { instant: start, unix_ms: 1_767_225_600_000 },
+            now,
             next_token: 0,
             open: HashSet::new(),
             completed: HashMap::new(),
-            attaching: HashMap::new(),
+            asked: HashMap::new(),
             epochs: HashMap::new(),
             told: VecDeque::new(),
         }
@@ -73,8 +73,8 @@ impl<B: Broker> Subject<B> {
         let token = self.next_token;
         match &request {
             Request::Detach { channel } => drop(self.epochs.remove(channel)),
-            Request::Attach { channel } => {
-                self.attaching.insert(token, channel.clone());
+            Request::Attach { channel } | Request::Read { channel, .. } => {
+                self.asked.insert(token, channel.clone());
                 self.open.insert(token);
             }
             _ => drop(self.open.insert(token)),
@@ -107,10 +107,8 @@ impl<B: Broker> Subject<B> {
                 Event::Completed { token, result } => {
                     let was_open = self.open.remove(&token);
                     self.holds("a request is completed once", was_open);
-                    if let Some(channel) = self.attaching.remove(&token)
-                        && let Ok(Response::Attached(info)) = &result
-                    {
-                        self.epochs.insert(channel, info.position.epoch);
+                    if let Some(channel) = self.asked.remove(&token) {
+                        self.check_answer(channel, &result);
                     }
                     self.completed.insert(token, result);
                 }
@@ -122,17 +120,34 @@ impl<B: Broker> Subject<B> {
         }
     }
 
-    /// No event shows an epoch that was not told before.
+    /// No page shows an epoch that was not told before.
+    fn check_answer(&mut self, channel: ChannelName, result: &Result<Response, Error>) {
+        match result {
+            Ok(Response::Attached(info)) => {
+                self.epochs.insert(channel, vec![info.position.epoch]);
+            }
+            Ok(Response::Page(page)) => {
+                let known = self.epochs.get(&channel);
+                let is_known = known.is_none_or(|epochs| epochs.contains(&page.epoch));
+                self.holds("a page's epoch was told before", is_known);
+            }
+            _ => {}
+        }
+    }
+
+    /// No event shows an epoch that was not told before, and none that was left comes again.
     fn check_epoch(&mut self, event: &Event) {
         match event {
             Event::Appended { channel, epoch, .. } => {
                 if let Some(known) = self.epochs.get(channel) {
-                    self.same("the epoch of a record that is told", epoch, known);
+                    self.same("the epoch of a record that is told", &Some(epoch), &known.last());
                 }
             }
             Event::Reset { channel, position } => {
                 if let Some(known) = self.epochs.get_mut(channel) {
-                    *known = position.epoch;
+                    let is_new = !known.contains(&position.epoch);
+                    known.push(position.epoch);
+                    self.holds("a stream that begins anew has a new epoch", is_new);
                 }
             }
             Event::Ended { .. } | Event::Completed { .. } => {}
@@ -317,7 +332,7 @@ pub(super) fn numbered(id: &str, epoch: u64, seq: u64) -> Publication {
 
 /// What cases keep that are not about it.
 pub(super) const KEEP: Retention =
-    Retention { count: 1_000, bytes: 1 << 20, age: Duration::from_secs(3_600) };
+    Retention { count: 1_000, bytes: 1 << 20, age: Duration::from_hours(1) };
 
 /// How long cases let keys be remembered.
 pub(super) const WINDOW_MS: u64 = 60_000;

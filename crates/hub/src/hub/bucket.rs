@@ -18,8 +18,10 @@ impl Bucket {
 
     /// Takes a token of `rate` a second; otherwise tells after how many milliseconds there is one.
     pub(super) fn take(&mut self, rate: u32, now: Tick) -> Result<(), u64> {
-        self.refill(rate, now);
         let rate = u64::from(rate);
+        let back = now.saturating_sub(self.at).saturating_mul(rate);
+        self.taken = self.taken.saturating_sub(back);
+        self.at = now;
         let full = (rate * BURST_SECONDS).saturating_mul(TOKEN).max(TOKEN);
         let over = (self.taken + TOKEN).saturating_sub(full);
         if over > 0 {
@@ -27,18 +29,6 @@ impl Bucket {
         }
         self.taken += TOKEN;
         Ok(())
-    }
-
-    /// Whether it is as good as new.
-    pub(super) fn is_full(&mut self, rate: u32, now: Tick) -> bool {
-        self.refill(rate, now);
-        self.taken == 0
-    }
-
-    fn refill(&mut self, rate: u32, now: Tick) {
-        let back = now.saturating_sub(self.at).saturating_mul(rate.into());
-        self.taken = self.taken.saturating_sub(back);
-        self.at = now;
     }
 }
 

@@ -186,6 +186,12 @@ impl Channels {
     pub(super) fn len(&self) -> usize {
         self.slab.len()
     }
+
+    /// Records that they keep.
+    #[cfg(feature = "simulation")]
+    pub(super) fn held(&self) -> usize {
+        self.slab.iter().filter(|(_, channel)| channel.latest.is_some()).count()
+    }
 }
 
 impl std::ops::Index<u32> for Channels {
@@ -224,7 +230,7 @@ mod tests {
                 states.insert(key, (State::Waiting, index));
             }
             let keys: Vec<u32> = states.keys().copied().collect();
-            let Some(&key) = keys.get(random.below(keys.len() as u64) as usize) else { continue };
+            let Some(&key) = keys.get(random.index(keys.len())) else { continue };
             let index = states[&key].1;
             if random.below(3) == 0 {
                 states.remove(&key);
@@ -234,7 +240,7 @@ mod tests {
                     }
                 });
             } else {
-                let state = [State::Live, State::Poised, State::Resting][random.below(3) as usize];
+                let state = [State::Live, State::Poised, State::Resting][random.index(3)];
                 channel.place(index, state, |key, to| {
                     states.get_mut(&key).expect("a member").1 = to;
                 });

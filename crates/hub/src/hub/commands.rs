@@ -36,7 +36,7 @@ impl Hub {
         let phase = session.phase;
         self.heard(id);
         match command {
-            Some(command) if phase == Phase::Open => {
+            Some(command) if phase != Phase::Opened => {
                 if self.may_answer(id) {
                     self.refuse(id, command, Refusal::new(ErrorCode::BadRequest, reason));
                 }
@@ -95,8 +95,26 @@ impl Hub {
         false
     }
 
+    /// Whether the broker may be asked for more.
+    pub(super) fn check_pending(&self) -> Result<(), Refusal> {
+        let most = self.config.max_pending_requests;
+        if self.pending.len() < most {
+            return Ok(());
+        }
+        Err(Refusal {
+            retry_after_ms: Some(RETRY_MS),
+            ..Refusal::new(
+                ErrorCode::Unavailable,
+                format!(
+                    "the server waits for {most} answers of its streams, as many as it may: try again later"
+                ),
+            )
+        })
+    }
+
     /// Whether one more command of this size may wait.
     pub(super) fn check_room(&self, id: SessionId, bytes: usize) -> Result<(), Refusal> {
+        self.check_pending()?;
         let busy = self.sessions.get(id).and_then(|session| session.busy.as_ref());
         let (commands, waiting) = busy.map_or((0, 0), |busy| (busy.commands(), busy.bytes));
         let (most, most_bytes) = (self.config.max_pending_commands, self.config.max_pending_bytes);
@@ -218,4 +236,4 @@ fn id_of(message: &ClientMessage) -> Option<u64> {
 }
 
 /// When to try again where commands wait for their answers.
-const RETRY_MS: u64 = 100;
+pub(super) const RETRY_MS: u64 = 100;

@@ -7,6 +7,7 @@ use longwire_channel::{ChannelName, CloseCode, Epoch, Position, Record};
 use super::{
     Hub,
     channel::Stream,
+    session::Session,
     state::{Act, Event, State},
     subscription::NO_TOKEN,
 };
@@ -139,7 +140,7 @@ impl Hub {
             sub.turn = turn;
             sub.awaits = NO_TOKEN;
             sub.owes_reset = true;
-            let congested = self.sessions.get(sub.session).is_some_and(|it| it.is_congested());
+            let congested = self.sessions.get(sub.session).is_some_and(Session::is_congested);
             if !congested {
                 self.tell_reset(key);
             }

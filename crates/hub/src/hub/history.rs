@@ -1,7 +1,5 @@
 //! History: what a channel keeps, read on demand.
 
-use std::collections::VecDeque;
-
 use longwire_channel::{ErrorCode, History, HistoryPage, Order, Refusal, ServerMessage};
 
 use super::{
@@ -22,33 +20,41 @@ impl Hub {
         history: History,
         bytes: usize,
     ) {
-        let Some(session) = self.sessions.get(id) else { return };
-        let checked = self
-            .check_session_access(session, &history.channel, Action::History)
-            .and_then(|()| self.check_room(id, bytes));
-        if let Err(refusal) = checked {
+        if let Err(refusal) = self.check_room(id, bytes) {
             return self.refuse(id, command, refusal);
         }
+        let Some(session) = self.sessions.get(id) else { return };
+        let checked = self.check_session_access(session, &history.channel, Action::History);
         let Some(session) = self.sessions.get_mut(id) else { return };
         let busy = session.busy();
         busy.bytes += bytes;
-        busy.histories.push_back((command, history, bytes));
+        busy.histories.push_back((command, checked.map(|()| history), bytes));
         self.next_history(id);
     }
 
     /// Reads for the first of a session's commands, if it is time.
     pub(super) fn next_history(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(id) else { return };
-        if session.is_congested() {
-            return;
+        loop {
+            let Some(session) = self.sessions.get_mut(id) else { return };
+            if session.is_congested() {
+                return;
+            }
+            let Some(busy) = session.busy.as_mut().filter(|busy| !busy.history) else { return };
+            match busy.histories.front() {
+                None => return session.tidy(),
+                Some((_, Ok(history), _)) => {
+                    let history = history.clone();
+                    busy.history = true;
+                    return self.submit_history(Reader::Session(id), history);
+                }
+                Some((_, Err(_), _)) => {
+                    if let Some((command, Err(refusal), bytes)) = busy.histories.pop_front() {
+                        busy.bytes -= bytes;
+                        self.refuse(id, command, refusal);
+                    }
+                }
+            }
         }
-        let Some(busy) = &mut session.busy else { return };
-        let Some((_, history, _)) = busy.histories.front().filter(|_| !busy.history) else {
-            return;
-        };
-        let history = history.clone();
-        busy.history = true;
-        self.submit_history(Reader::Session(id), history);
     }
 
     pub(super) fn submit_history(&mut self, reader: Reader, history: History) {
@@ -112,9 +118,8 @@ impl Hub {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let busy = session.busy();
         busy.history = false;
-        let Some((command, _, bytes)) = VecDeque::pop_front(&mut busy.histories) else { return };
+        let Some((command, _, bytes)) = busy.histories.pop_front() else { return };
         busy.bytes -= bytes;
-        session.tidy();
         match result {
             Ok(page) => self.send(id, ServerMessage::History { id: command, page }),
             Err(refusal) => self.refuse(id, command, refusal),

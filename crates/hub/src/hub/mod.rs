@@ -162,10 +162,27 @@ impl Hub {
         self.config = config;
     }
 
+    /// What there is of everything that might grow.
+    #[cfg(feature = "simulation")]
+    pub fn contents(&self) -> Contents {
+        Contents {
+            sessions: self.sessions.len(),
+            subscriptions: self.subscriptions.len(),
+            channels: self.channels.len(),
+            records: self.channels.held(),
+            timers: self.timers.len(),
+            pending: self.pending.len(),
+            requests: self.requests,
+            groups: self.groups.len(),
+            turns: self.turns.len(),
+            reads: self.reads,
+        }
+    }
+
     fn tell_time(&mut self, now: Now) {
         let elapsed = millis(now.instant.saturating_duration_since(self.start));
         self.now = self.now.max(elapsed);
-        self.unix_ms = self.unix_ms.max(now.unix_ms);
+        self.unix_ms = now.unix_ms;
     }
 
     /// Takes an event of the broker.
@@ -231,6 +248,33 @@ impl Hub {
         let disconnect = Disconnect { code, reason, retry_after_ms };
         self.effects.push_back(Effect::Disconnect { session, disconnect });
     }
+}
+
+/// What a hub has of everything that might grow.
+#[cfg(feature = "simulation")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Contents {
+    /// Sessions.
+    pub sessions: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Channels with subscriptions.
+    pub channels: usize,
+    /// Records that channels keep.
+    pub records: usize,
+    /// Deadlines.
+    pub timers: usize,
+    /// Requests to the broker that are not completed.
+    pub pending: usize,
+    /// Requests of the HTTP API that are not answered.
+    pub requests: usize,
+    /// Those of them that publish several.
+    pub groups: usize,
+    /// Sessions that wait for their turn to read.
+    pub turns: usize,
+    /// Pages that are read.
+    pub reads: usize,
 }
 
 /// Milliseconds, as long as anybody waits.

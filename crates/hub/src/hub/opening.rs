@@ -1,13 +1,14 @@
 //! How subscriptions begin: the channel is attached, the place is found, and from one instant on nothing is missed.
 
 use longwire_channel::{
-    ErrorCode, Order, Outcome, Policy, Pushed, Refusal, ServerMessage, Start, Subscribe,
-    Subscribed, Unsubscribed,
+    ChannelName, ErrorCode, Order, Outcome, Policy, Pushed, Refusal, ServerMessage, Start,
+    Subscribe, Subscribed, Unsubscribed,
 };
 
 use super::{
     Hub,
-    channel::{Member, Stream, index_of},
+    channel::{Channel, Member, Stream, index_of},
+    commands::RETRY_MS,
     millis,
     pending::{Pending, error_of},
     state::{Event, Pace, State},
@@ -38,7 +39,7 @@ impl Hub {
         let Subscribe { sub: number, channel: name, start, .. } = subscribe;
         let namespace = self.config.namespaces.of(&name);
         let start = if start == Start::Now { namespace.start } else { start };
-        let channel = self.channels.find(&name).unwrap_or_else(|| self.attach(name));
+        let channel = self.channels.find(&name).unwrap_or_else(|| self.attach(id, name));
         let mut sub = Subscription::new(id, number, channel, policy);
         sub.opening = Some(Box::new(Opening { id: command, start, found: Found::Nothing }));
         let key = index_of(self.subscriptions.insert(sub));
@@ -80,6 +81,16 @@ impl Hub {
                 ),
             ));
         }
+        self.check_pending()?;
+        if session.looking >= self.config.max_pending_commands {
+            return Err(Refusal {
+                retry_after_ms: Some(RETRY_MS),
+                ..Refusal::new(
+                    ErrorCode::RateLimited,
+                    "too many subscriptions were asked for and given up: wait, then ask for those that last",
+                )
+            });
+        }
         self.check_session_access(session, &subscribe.channel, Action::Subscribe)?;
         let namespace = self.config.namespaces.of(&subscribe.channel);
         let policy = subscribe.policy.unwrap_or(namespace.policy);
@@ -107,13 +118,28 @@ impl Hub {
         })
     }
 
-    fn attach(&mut self, name: longwire_channel::ChannelName) -> u32 {
-        let token = self.next_token + 1;
-        let channel = self.channels.insert(&name, token);
-        let submitted = self.submit(Request::Attach { channel: name }, Pending::Attach { channel });
-        debug_assert_eq!(submitted, token);
+    fn attach(&mut self, session: SessionId, name: ChannelName) -> u32 {
+        let channel = self.channels.insert(&name, NO_TOKEN);
+        let pending = Pending::Attach { channel, session };
+        let token = self.look(session, Request::Attach { channel: name }, pending);
+        self.channels[channel].stream = Stream::Attaching(token);
         self.stats.channels = self.channels.len() as u64;
         channel
+    }
+
+    /// Asks the broker for what a subscription needs to begin.
+    fn look(&mut self, session: SessionId, request: Request, pending: Pending) -> u64 {
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.looking += 1;
+        }
+        self.submit(request, pending)
+    }
+
+    /// The broker has answered that.
+    pub(super) fn looked(&mut self, session: SessionId) {
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.looking -= 1;
+        }
     }
 
     pub(super) fn attached(&mut self, key: u32, token: u64, info: Info) {
@@ -131,8 +157,7 @@ impl Hub {
 
     /// The broker cannot attach a channel: its subscriptions are refused.
     pub(super) fn not_attached(&mut self, key: u32, token: u64, refusal: &Refusal) {
-        let attaching =
-            |channel: &super::channel::Channel| channel.stream == Stream::Attaching(token);
+        let attaching = |channel: &Channel| channel.stream == Stream::Attaching(token);
         if !self.channels.get(key).is_some_and(attaching) {
             return;
         }
@@ -165,7 +190,8 @@ impl Hub {
             _ => Some(Request::Info { channel: name }),
         };
         if let Some(request) = request {
-            let token = self.submit(request, Pending::Place { sub: key });
+            let session = sub.session;
+            let token = self.look(session, request, Pending::Place { sub: key, session });
             self.subscriptions[key as usize].awaits = token;
         } else {
             opening.found = Found::End;

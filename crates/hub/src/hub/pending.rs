@@ -11,10 +11,10 @@ use crate::{
 /// For what a request was submitted.
 #[derive(Debug)]
 pub(super) enum Pending {
-    /// To attach a channel.
-    Attach { channel: u32 },
-    /// To find the place where a subscription is to begin.
-    Place { sub: u32 },
+    /// To attach a channel, for this session.
+    Attach { channel: u32, session: SessionId },
+    /// To find the place where a subscription is to begin, of this session.
+    Place { sub: u32, session: SessionId },
     /// To read a page, for each of these; those of one session at most once.
     Page { channel: u32, readers: Vec<(SessionId, u32)> },
     /// To append a publication.
@@ -59,13 +59,17 @@ impl Hub {
     pub(super) fn completed(&mut self, token: u64, result: Result<Response, Error>) {
         let Some(pending) = self.pending.remove(&token) else { return };
         match (pending, result) {
-            (Pending::Attach { channel }, Ok(Response::Attached(info))) => {
-                self.attached(channel, token, info);
+            (Pending::Attach { channel, session }, result) => {
+                self.looked(session);
+                match result {
+                    Ok(Response::Attached(info)) => self.attached(channel, token, info),
+                    result => self.not_attached(channel, token, &error_of(result).refusal()),
+                }
             }
-            (Pending::Attach { channel }, result) => {
-                self.not_attached(channel, token, &error_of(result).refusal());
+            (Pending::Place { sub, session }, result) => {
+                self.looked(session);
+                self.place_found(sub, token, result);
             }
-            (Pending::Place { sub }, result) => self.place_found(sub, token, result),
             (Pending::Page { channel, readers }, result) => {
                 let page = match result {
                     Ok(Response::Page(page)) => Ok(page),
@@ -73,9 +77,9 @@ impl Hub {
                 };
                 self.page_read(channel, token, readers, &page);
             }
-            (Pending::Publish(publisher), Ok(Response::Published(published))) => {
-                self.count_publication(published);
-                self.publish_done(publisher, token, Ok(published));
+            (Pending::Publish(publisher), Ok(Response::Published(place))) => {
+                self.count_publication(place);
+                self.publish_done(publisher, token, Ok(place));
             }
             (Pending::Publish(publisher), result) => {
                 self.publish_done(publisher, token, Err(error_of(result).refusal()));

@@ -13,7 +13,7 @@ use super::{
     pending::{Pending, Publisher},
     session::Outstanding,
 };
-use crate::{Action, Namespace, SessionId, broker::Request};
+use crate::{Action, SessionId, broker::Request};
 
 impl Hub {
     pub(super) fn publish(&mut self, id: SessionId, command: u64, publish: Publish, bytes: usize) {
@@ -83,7 +83,7 @@ impl Hub {
         loop {
             let Some(session) = self.sessions.get_mut(id) else { return };
             let busy = session.busy();
-            if !busy.publishes.front().is_some_and(|it| it.answer.is_ok()) {
+            if busy.publishes.front().is_none_or(|it| it.answer.is_err()) {
                 return session.tidy();
             }
             let Some(Outstanding { id: command, bytes, answer: Ok(answer) }) =
@@ -155,9 +155,6 @@ impl Hub {
         let Some(session) = self.sessions.get_mut(id) else { return Ok(()) };
         if let Some(rate) = namespace.publish_rate {
             let rates = &mut session.busy().rates;
-            rates.retain_mut(|(other, bucket)| {
-                Arc::ptr_eq(other, &namespace) || !bucket.is_full(rate_of(other), now)
-            });
             let known = rates.iter().position(|(it, _)| Arc::ptr_eq(it, &namespace));
             let at = known.unwrap_or_else(|| {
                 rates.push((namespace, Bucket::new(now)));
@@ -167,10 +164,6 @@ impl Hub {
         }
         session.bucket.take(rate, now).map_err(|retry| too_fast(rate, retry))
     }
-}
-
-fn rate_of(namespace: &Namespace) -> u32 {
-    namespace.publish_rate.unwrap_or(u32::MAX)
 }
 
 fn too_fast(rate: u32, retry_after_ms: u64) -> Refusal {

@@ -30,7 +30,9 @@ impl Hub {
             return self.effects.push_back(Effect::Respond { request, outcome: Err(refusal) });
         }
         self.requests += 1;
-        if let Err(refusal) = self.begin_request(request, identity, operation) {
+        let begun =
+            self.check_pending().and_then(|()| self.begin_request(request, identity, operation));
+        if let Err(refusal) = begun {
             self.respond(request, Err(refusal));
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Session {
     pub(super) capabilities: Capabilities,
     /// Commands that came since its pipe is congested.
     pub(super) stuffed: u32,
+    /// Requests to the broker on their way for its subscriptions that have not begun, or no longer are.
+    pub(super) looking: u32,
     pub(super) address: Option<IpAddr>,
     pub(super) user: Option<Token>,
     pub(super) permissions: Permissions,
@@ -66,8 +68,8 @@ pub(super) struct Busy {
     pub(super) early: VecDeque<(ClientMessage, usize)>,
     /// Publications in their order, until they are answered in it.
     pub(super) publishes: VecDeque<Outstanding>,
-    /// Commands that read history; the first one is on its way if `history`.
-    pub(super) histories: VecDeque<(u64, History, usize)>,
+    /// Commands that read history, or why they may not, in their order; the first one is on its way if `history`.
+    pub(super) histories: VecDeque<(u64, Result<History, Refusal>, usize)>,
     pub(super) history: bool,
     /// The id of its `refresh`.
     pub(super) refresh: Option<u64>,
@@ -75,7 +77,7 @@ pub(super) struct Busy {
     pub(super) readers: VecDeque<u32>,
     /// Sizes of all commands above.
     pub(super) bytes: usize,
-    /// How often it published in namespaces that limit that.
+    /// How often it published in each namespace that limits that.
     pub(super) rates: Vec<(Arc<Namespace>, Bucket)>,
 }
 
@@ -111,6 +113,7 @@ impl Session {
             pinged: false,
             capabilities: Capabilities::default(),
             stuffed: 0,
+            looking: 0,
             address: info.address,
             user: None,
             permissions: Permissions::none(),

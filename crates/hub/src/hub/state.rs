@@ -106,6 +106,7 @@ pub(super) enum Act {
 
 impl State {
     /// The state after `event`, and what to do. An event that means nothing in a state leaves it as it is.
+    #[allow(clippy::match_same_arms, reason = "a row of the table each")]
     pub(super) fn after(self, event: Event, pace: Pace, facts: Facts) -> (Self, Act) {
         use {Event as E, State as S};
         let flow = pace.flow(facts);
@@ -178,6 +179,7 @@ impl Pace {
     }
 
     /// Where a subscription goes that has nothing on its way.
+    #[allow(clippy::match_same_arms, reason = "a row of the table each")]
     fn flow(self, facts: Facts) -> State {
         match self {
             Self::Disconnect if facts.congested => State::Poised,
@@ -223,6 +225,205 @@ impl Subscriptions {
             Pace::Rollup => &mut self.rollup,
             Pace::Drop => &mut self.drop,
             Pace::Disconnect => &mut self.disconnect,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Act, Event, Facts, Held, Pace, State};
+    use State::{Blocked, Live, Opening, Poised, Reading, Resting, Waiting};
+
+    const STATES: [State; 7] = [Opening, Waiting, Reading, Live, Poised, Resting, Blocked];
+
+    const EVENTS: [Event; 10] = [
+        Event::Begun,
+        Event::Turn,
+        Event::Page,
+        Event::Published,
+        Event::Ephemeral,
+        Event::Missed,
+        Event::Due,
+        Event::Congested,
+        Event::Drained,
+        Event::Reset,
+    ];
+
+    const PACES: [Pace; 6] =
+        [Pace::All, Pace::Latest, Pace::Sampled, Pace::Rollup, Pace::Drop, Pace::Disconnect];
+
+    const FREE: Facts = Facts { congested: false, caught_up: true, held: Held::Nothing };
+    const BEHIND: Facts = Facts { caught_up: false, ..FREE };
+    const CONGESTED: Facts = Facts { congested: true, ..FREE };
+    const CONGESTED_BEHIND: Facts = Facts { congested: true, caught_up: false, ..FREE };
+
+    /// Each state's row: the state behind each of the events, in their order.
+    type Table = [[State; EVENTS.len()]; STATES.len()];
+
+    fn table(pace: Pace, facts: Facts) -> Table {
+        STATES.map(|state| EVENTS.map(|event| state.after(event, pace, facts).0))
+    }
+
+    /// Free and caught up, for those who then are live.
+    const LIVE: Table = [
+        [Live, Opening, Opening, Opening, Opening, Opening, Opening, Opening, Opening, Opening],
+        [Waiting, Reading, Waiting, Waiting, Waiting, Waiting, Waiting, Waiting, Live, Live],
+        [Reading, Reading, Live, Reading, Reading, Reading, Reading, Reading, Reading, Live],
+        [Live, Live, Live, Live, Live, Live, Live, Live, Live, Live],
+        [Poised, Poised, Poised, Live, Live, Live, Poised, Live, Live, Live],
+        [Resting, Resting, Resting, Resting, Resting, Resting, Live, Resting, Resting, Resting],
+        [Blocked, Blocked, Blocked, Blocked, Blocked, Blocked, Blocked, Blocked, Live, Blocked],
+    ];
+
+    /// Free and caught up, for those who have an interval.
+    const PACED: Table = [
+        [Poised, Opening, Opening, Opening, Opening, Opening, Opening, Opening, Opening, Opening],
+        [Waiting, Reading, Waiting, Waiting, Waiting, Waiting, Waiting, Waiting, Poised, Poised],
+        [Reading, Reading, Resting, Reading, Reading, Reading, Reading, Reading, Reading, Poised],
+        [Live, Live, Live, Live, Live, Poised, Live, Poised, Live, Poised],
+        [Poised, Poised, Poised, Resting, Poised, Poised, Poised, Poised, Poised, Poised],
+        [Resting, Resting, Resting, Resting, Resting, Resting, Poised, Resting, Resting, Resting],
+        [Blocked, Blocked, Blocked, Blocked, Blocked, Blocked, Blocked, Blocked, Poised, Blocked],
+    ];
+
+    #[test]
+    fn every_pair_of_state_and_event_where_nothing_is_in_the_way() {
+        for pace in [Pace::All, Pace::Latest, Pace::Drop, Pace::Disconnect] {
+            assert_eq!(table(pace, FREE), LIVE, "{pace:?}");
+        }
+        assert_eq!(table(Pace::Rollup, FREE), PACED);
+        let mut sampled = PACED;
+        sampled[4][4] = Resting;
+        assert_eq!(table(Pace::Sampled, FREE), sampled);
+    }
+
+    #[test]
+    fn every_pair_of_state_and_event_where_the_pipe_is_congested() {
+        for (pace, there) in [
+            (Pace::All, Waiting),
+            (Pace::Latest, Blocked),
+            (Pace::Sampled, Blocked),
+            (Pace::Rollup, Waiting),
+            (Pace::Drop, Blocked),
+            (Pace::Disconnect, Poised),
+        ] {
+            let mut expected = STATES.map(|state| EVENTS.map(|_| state));
+            expected[0][0] = there;
+            expected[1][1] = Reading;
+            (expected[1][8], expected[1][9]) = (there, there);
+            expected[2][2] = if pace.rests() { Resting } else { there };
+            expected[2][9] = there;
+            (expected[3][5], expected[3][7], expected[3][9]) = (there, there, there);
+            expected[4] = [there; EVENTS.len()];
+            for nothing in [0, 1, 2, 6] {
+                expected[4][nothing] = Poised;
+            }
+            expected[4][3] = match pace {
+                Pace::Sampled | Pace::Rollup => Resting,
+                Pace::Disconnect => Poised,
+                _ => Live,
+            };
+            expected[4][4] = match pace {
+                Pace::Sampled => Resting,
+                _ => there,
+            };
+            expected[5][6] = there;
+            expected[6][8] = there;
+            assert_eq!(table(pace, CONGESTED), expected, "{pace:?}");
+        }
+    }
+
+    #[test]
+    fn every_pair_of_state_and_event_where_it_is_behind() {
+        for (pace, there) in [
+            (Pace::All, Waiting),
+            (Pace::Latest, Poised),
+            (Pace::Sampled, Poised),
+            (Pace::Rollup, Waiting),
+            (Pace::Drop, Poised),
+            (Pace::Disconnect, Waiting),
+        ] {
+            let mut expected = STATES.map(|state| EVENTS.map(|_| state));
+            expected[0][0] = Waiting;
+            expected[1][1] = Reading;
+            expected[1][9] = there;
+            expected[2][2] = Waiting;
+            expected[2][9] = there;
+            (expected[3][5], expected[3][7], expected[3][9]) = (there, there, there);
+            expected[4] = [there; EVENTS.len()];
+            for nothing in [0, 1, 2, 6] {
+                expected[4][nothing] = Poised;
+            }
+            expected[4][3] = if pace.rests() { Resting } else { Live };
+            expected[4][4] = if pace == Pace::Sampled { Resting } else { there };
+            expected[5][6] = there;
+            expected[6][8] = there;
+            assert_eq!(table(pace, BEHIND), expected, "{pace:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_pushed_once_it_can_be() {
+        let held = |facts, held| Facts { held, ..facts };
+        let due = |facts| Resting.after(Event::Due, Pace::Sampled, facts);
+        assert_eq!(due(held(BEHIND, Held::Last)), (Resting, Act::PushHeld));
+        assert_eq!(due(held(BEHIND, Held::Ephemeral)), (Resting, Act::PushHeld));
+        assert_eq!(due(FREE), (Poised, Act::Nothing));
+        assert_eq!(due(held(CONGESTED_BEHIND, Held::Last)), (Blocked, Act::Nothing));
+        let drained = |pace, facts| Blocked.after(Event::Drained, pace, facts);
+        assert_eq!(drained(Pace::Sampled, held(BEHIND, Held::Last)), (Resting, Act::PushHeld));
+        assert_eq!(drained(Pace::Latest, held(BEHIND, Held::Last)), (Live, Act::PushHeld));
+        assert_eq!(drained(Pace::Latest, held(FREE, Held::Ephemeral)), (Live, Act::PushHeld));
+        assert_eq!(drained(Pace::Latest, held(BEHIND, Held::Ephemeral)), (Poised, Act::PushHeld));
+        assert_eq!(drained(Pace::Drop, held(BEHIND, Held::Last)), (Poised, Act::Nothing));
+    }
+
+    #[test]
+    fn records_are_pushed_to_those_who_are_live_or_poised() {
+        for event in [Event::Published, Event::Ephemeral] {
+            for pace in PACES {
+                for state in STATES {
+                    let (_, act) = state.after(event, pace, FREE);
+                    let expected = match state {
+                        Live | Poised => Act::Push,
+                        Resting if pace == Pace::Rollup && event == Event::Ephemeral => Act::Push,
+                        _ => Act::Nothing,
+                    };
+                    assert_eq!(act, expected, "{state:?} {event:?} {pace:?}");
+                }
+            }
+            let (state, act) = Poised.after(event, Pace::Disconnect, CONGESTED);
+            assert_eq!((state, act), (Poised, Act::Disconnect));
+        }
+    }
+
+    /// Over all states, events, paces and facts: what would break the promise of no gap and no double.
+    #[test]
+    fn nobody_is_live_who_is_behind_or_congested() {
+        for state in STATES {
+            for event in EVENTS {
+                for pace in PACES {
+                    for facts in [FREE, BEHIND, CONGESTED, CONGESTED_BEHIND] {
+                        for held in [Held::Nothing, Held::Last, Held::Ephemeral] {
+                            let facts = Facts { held, ..facts };
+                            let (next, act) = state.after(event, pace, facts);
+                            let what = format!("{state:?} {event:?} {pace:?} {facts:?}: {next:?}");
+                            if state != Live && next == Live && act == Act::Nothing {
+                                assert!(facts.caught_up && !facts.congested, "{what}");
+                            }
+                            if next == Live && act == Act::PushHeld {
+                                assert!(held == Held::Last || facts.caught_up, "{what}");
+                            }
+                            if state != Reading && next == Reading {
+                                assert!(state == Waiting && event == Event::Turn, "{what}");
+                            }
+                            if act == Act::Disconnect {
+                                assert!(pace == Pace::Disconnect && facts.congested, "{what}");
+                            }
+                        }
+                    }
+                }
+            }
         }
     }
 }

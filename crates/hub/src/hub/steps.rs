@@ -6,6 +6,7 @@ use longwire_channel::{Pushed, Record};
 
 use super::{
     Hub,
+    session::Session,
     state::{Act, Event, Facts, Held, Pace, State},
     timers::{NEVER, Timer},
 };
@@ -61,15 +62,10 @@ impl Hub {
     fn facts(&self, key: u32) -> Facts {
         let sub = &self.subscriptions[key as usize];
         let channel = &self.channels[sub.channel];
-        let congested = self.sessions.get(sub.session).is_some_and(|it| it.is_congested());
+        let congested = self.sessions.get(sub.session).is_some_and(Session::is_congested);
         let held = match &channel.latest {
-            Some(record) if sub.turn != channel.turn => {
-                if record.seq == 0 {
-                    Held::Ephemeral
-                } else {
-                    Held::Last
-                }
-            }
+            Some(record) if record.seq > sub.seen => Held::Last,
+            Some(record) if record.seq == 0 && sub.turn != channel.turn => Held::Ephemeral,
             _ => Held::Nothing,
         };
         Facts { congested, caught_up: sub.seen == channel.tail, held }

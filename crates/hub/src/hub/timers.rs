@@ -48,4 +48,10 @@ impl Timers {
         }
         self.0.pop_first().map(|(_, timer)| timer)
     }
+
+    /// Deadlines that there are.
+    #[cfg(feature = "simulation")]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
 }

@@ -3,7 +3,10 @@
 mod clock;
 mod node;
 mod reader;
+mod shuffled;
 
+pub use crate::{hub::Contents, random::Random};
 pub use clock::Clock;
 pub use node::{Node, Pipe, sized};
 pub use reader::{Fault, Reader};
+pub use shuffled::Shuffled;

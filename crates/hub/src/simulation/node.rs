@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longwire_channel::{ClientMessage, Disconnect, Push, Pushed, Record, Refusal, ServerMessage};
+use longwire_channel::{
+    ChannelName, ClientMessage, Disconnect, Push, Pushed, Record, Refusal, ServerMessage,
+};
 
 use super::Clock;
 use crate::{
@@ -32,6 +34,8 @@ pub struct Node<B> {
     pub hold_events: bool,
     /// Events that wait.
     pub events: VecDeque<broker::Event>,
+    /// Of which channel each `Attach`, and each other request about a channel, is on its way.
+    open: HashMap<u64, (bool, ChannelName)>,
     pipes: BTreeMap<SessionId, Pipe>,
     generation: u32,
     requests: u64,
@@ -62,6 +66,7 @@ impl<B: Broker> Node<B> {
             answers: Vec::new(),
             hold_events: false,
             events: VecDeque::new(),
+            open: HashMap::new(),
             pipes: BTreeMap::new(),
             generation: 0,
             requests: 0,
@@ -84,7 +89,7 @@ impl<B: Broker> Node<B> {
 
     fn new_session(&mut self) -> SessionId {
         let used = |slot: u32| self.pipes.keys().any(|id| id.slot() == slot as usize);
-        let slot = (0..).find(|slot| !used(*slot)).expect("there is always a free slot");
+        let slot = (0..=u32::MAX).find(|slot| !used(*slot)).expect("there is always a free slot");
         self.generation += 1;
         let session = SessionId::new(slot, self.generation);
         let pipe = Pipe {
@@ -133,6 +138,9 @@ impl<B: Broker> Node<B> {
             if self.hold_events {
                 self.events.push_back(event);
             } else {
+                if let broker::Event::Completed { token, .. } = &event {
+                    self.open.remove(token);
+                }
                 self.hub.handle(Input::Broker(event), self.clock.now());
             }
         }
@@ -141,8 +149,49 @@ impl<B: Broker> Node<B> {
     /// Tells the hub the event at this place among those that wait.
     pub fn release(&mut self, place: usize) {
         if let Some(event) = self.events.remove(place) {
+            if let broker::Event::Completed { token, .. } = &event {
+                self.open.remove(token);
+            }
             self.input(Input::Broker(event));
         }
+    }
+
+    /// Whether the event at this place may come before those that wait in front of it. What is told of a channel keeps
+    /// its order; other completions do not, but that none overtakes what tells of another life of its channel.
+    pub fn may_overtake(&self, place: usize) -> bool {
+        let Some(event) = self.events.get(place) else { return false };
+        let Some((channel, is_told)) = self.channel_of(event) else { return true };
+        self.events.iter().take(place).all(|before| {
+            let begins = match before {
+                broker::Event::Reset { .. } => true,
+                broker::Event::Completed { .. } => self.channel_of(before).is_some_and(|it| it.1),
+                _ => false,
+            };
+            self.channel_of(before)
+                .is_none_or(|(other, told)| other != channel || !(told && is_told || begins))
+        })
+    }
+
+    /// The channel of an event, and whether it tells what happens to it.
+    fn channel_of<'a>(&'a self, event: &'a broker::Event) -> Option<(&'a ChannelName, bool)> {
+        match event {
+            broker::Event::Appended { channel, .. }
+            | broker::Event::Reset { channel, .. }
+            | broker::Event::Ended { channel } => Some((channel, true)),
+            broker::Event::Completed { token, .. } => {
+                self.open.get(token).map(|(attaches, channel)| (channel, *attaches))
+            }
+        }
+    }
+
+    /// Requests to the broker that are on their way.
+    pub fn open_requests(&self) -> usize {
+        self.open.len()
+    }
+
+    /// All sessions whose clients have not hung up.
+    pub fn sessions(&self) -> impl Iterator<Item = (SessionId, &Pipe)> {
+        self.pipes.iter().map(|(session, pipe)| (*session, pipe))
     }
 
     /// Lets time pass; what is due on the way happens at its time.
@@ -175,6 +224,12 @@ impl<B: Broker> Node<B> {
                 self.hub.handle(Input::Authenticated { session, outcome }, self.clock.now());
             }
             Effect::Broker { token, request } => {
+                if let Some(channel) = request.channel()
+                    && !matches!(request, broker::Request::Detach { .. })
+                {
+                    let attaches = matches!(request, broker::Request::Attach { .. });
+                    self.open.insert(token, (attaches, channel.clone()));
+                }
                 self.broker.submit(token, request, self.clock.now());
             }
             Effect::Respond { request, outcome } => self.answers.push((request, outcome)),

@@ -136,9 +136,20 @@ fn what_is_no_message_ends_the_session_unless_it_has_an_id() {
     assert_eq!(hall.ended_with(session).code, CloseCode::BAD_MESSAGE);
     assert_eq!(hall.ended_with(session).reason, reason());
 
+    // Its `connect` is wrong.
     let session = hall.open();
     hall.input(Input::Malformed { session, id: Some(4), reason: reason() });
     assert_eq!(hall.ended_with(session).code, CloseCode::BAD_MESSAGE);
+
+    // It is wrong behind `connect`, though before `connected`.
+    hall.hold_events = true;
+    let session = hall.open();
+    let subscriptions = vec![subscribe(1, "a", Start::Now, None)];
+    let connect = Connect { subscriptions, ..connect() };
+    hall.receive(session, ClientMessage::Connect(Box::new(connect)));
+    hall.input(Input::Malformed { session, id: Some(4), reason: reason() });
+    assert_eq!(hall.error(session).code, ErrorCode::BadRequest);
+    assert_eq!(hall.ending(session), None);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Recovery: pages up to the live record, whatever comes in between.
 
 use longwire_channel::{
-    Capabilities, ClientMessage, Connect, Epoch, ErrorCode, Outcome, Position, ServerMessage, Start,
+    Capabilities, ClientMessage, Connect, Epoch, ErrorCode, Gap, Outcome, Position, ServerMessage,
+    Start,
 };
-use longwire_hub::{HubConfig, Namespace, Operation, broker};
+use longwire_hub::{HubConfig, Identity, Namespace, Operation, Permissions, broker};
 
 use crate::support::*;
 
@@ -154,6 +155,36 @@ fn pages_of_several_subscriptions_and_sessions_take_turns() {
 }
 
 #[test]
+fn a_pipe_that_is_congested_loses_its_turn_until_it_has_drained() {
+    let mut config = HubConfig::default();
+    config.max_page_reads = 1;
+    let mut hall = Hall::with(config);
+    hall.publish_many("a", 3);
+    hall.publish_many("b", 3);
+    let (one, two) = (hall.connect(), hall.connect());
+    hall.hold_events = true;
+    for (session, name, place) in [(one, "a", 0), (two, "b", 1)] {
+        let subscribe = subscribe(1, name, Start::Beginning, None);
+        hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
+        // Attached, and the place found.
+        hall.release(place);
+        hall.release(place);
+    }
+    // One's page is on its way, and two waits for its turn when its pipe is congested.
+    assert_eq!(hall.events.len(), 1);
+    assert!(matches!(hall.take(one), Some(ServerMessage::Subscribed { .. })));
+    hall.narrow(two);
+    hall.receive(two, ClientMessage::Unsubscribe { id: 2, sub: 9 });
+    hall.release(0);
+    assert_eq!(hall.pushes(one, 1), [Short::Page(0, 3, false)]);
+    assert_eq!((hall.events.len(), hall.hub.contents().reads), (0, 0));
+    assert!(matches!(hall.take(two), Some(ServerMessage::Subscribed { .. })));
+    assert_eq!(hall.error(two).code, ErrorCode::NotFound);
+    hall.release(0);
+    assert_eq!(hall.pushes(two, 1), [Short::Page(0, 3, false)]);
+}
+
+#[test]
 fn those_who_want_the_same_page_share_the_reading() {
     let mut hall = Hall::new();
     hall.publish_many("a", 300);
@@ -180,39 +211,26 @@ fn those_who_want_the_same_page_share_the_reading() {
 }
 
 #[test]
-fn records_published_while_a_page_is_read_come_once() {
+fn what_a_page_has_beyond_the_live_record_comes_live() {
     let mut hall = Hall::new();
-    hall.publish_many("a", 5);
+    hall.publish_many("a", 2);
     let session = hall.connect();
     hall.hold_events = true;
     let subscribe = subscribe(1, "a", Start::Beginning, None);
     hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
-    // Published before the broker is heard: the page has it, and it is told as well.
-    for event in 0.. {
-        let publication = publication("x");
-        let operation = Operation::Publish { channel: channel("a"), publication };
-        hall.request(longwire_hub::Identity::nameless(longwire_hub::Permissions::all()), operation);
-        if hall.events.is_empty() || event > 20 {
-            break;
-        }
-        hall.release(0);
-    }
-    while !hall.events.is_empty() {
-        hall.release(0);
-    }
-    let last = hall.stats().publications + 5 - 5;
-    let mut reader = longwire_hub::simulation::Reader::default();
-    for message in hall.take_all(session) {
-        match message {
-            ServerMessage::Subscribed { subscribed, .. } => {
-                reader.subscribed(Start::Beginning, subscribed).expect("it fits");
-            }
-            ServerMessage::Push(push) => reader.pushed(&push.pushed).expect("no fault"),
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(reader.records.len() as u64, last);
-    assert!(last > 10);
+    hall.release(0);
+    // Published before the page is read, and told behind it.
+    let operation = Operation::Publish { channel: channel("a"), publication: publication("x") };
+    hall.request(Identity::nameless(Permissions::all()), operation);
+    hall.release(0);
+    assert_eq!(hall.events.len(), 3);
+    hall.release(2);
+    assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
+    assert_eq!(hall.pushes(session, 1), [Short::Page(0, 2, false)]);
+    assert_eq!(hall.stats().subscriptions.live, 1);
+    hall.release(0);
+    hall.release(0);
+    assert_eq!(hall.pushes(session, 1), [Short::Message(2, 0, 3)]);
 }
 
 #[test]
@@ -224,7 +242,7 @@ fn live_records_that_the_broker_did_not_tell_are_read() {
     for _ in 0..4 {
         let publication = publication("x");
         let operation = Operation::Publish { channel: channel("a"), publication };
-        hall.request(longwire_hub::Identity::nameless(longwire_hub::Permissions::all()), operation);
+        hall.request(Identity::nameless(Permissions::all()), operation);
     }
     // Completions and records alternate: the second and third record get lost on the way.
     assert_eq!(hall.events.len(), 8);
@@ -245,7 +263,7 @@ fn a_record_that_is_told_twice_comes_once() {
     hall.subscribe(session, 1, "a", Start::Now);
     hall.hold_events = true;
     let operation = Operation::Publish { channel: channel("a"), publication: publication("x") };
-    hall.request(longwire_hub::Identity::nameless(longwire_hub::Permissions::all()), operation);
+    hall.request(Identity::nameless(Permissions::all()), operation);
     let told = hall.events[1].clone();
     hall.events.push_back(told);
     while !hall.events.is_empty() {
@@ -309,4 +327,71 @@ fn a_page_that_cannot_be_read_ends_the_subscription() {
     assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
     assert_eq!(hall.pushes(session, 1), [Short::Unsubscribed(ErrorCode::Internal)]);
     assert_eq!(hall.stats().subscriptions, longwire_hub::Subscriptions::default());
+}
+
+#[test]
+fn a_page_that_gives_nothing_ends_the_subscription_for_a_time() {
+    let mut hall = Hall::new();
+    hall.publish_many("a", 3);
+    let session = hall.connect();
+    hall.hold_events = true;
+    let subscribe = subscribe(1, "a", Start::Beginning, None);
+    hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
+    hall.release(0);
+    hall.release(0);
+    if let Some(broker::Event::Completed { result: Ok(broker::Response::Page(page)), .. }) =
+        hall.events.front_mut()
+    {
+        page.records.clear();
+    }
+    hall.release(0);
+    assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
+    assert_eq!(hall.pushes(session, 1), [Short::Unsubscribed(ErrorCode::Unavailable)]);
+    assert_eq!(hall.events.len(), 0);
+}
+
+#[test]
+fn records_that_are_damaged_are_lost_and_those_around_them_are_not() {
+    let mut hall = Hall::new();
+    hall.publish_many("a", 6);
+    let session = hall.connect();
+    hall.hold_events = true;
+    let subscribe = subscribe(1, "a", Start::Beginning, None);
+    hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
+    hall.release(0);
+    hall.release(0);
+    if let Some(broker::Event::Completed { result: Ok(broker::Response::Page(page)), .. }) =
+        hall.events.front_mut()
+    {
+        page.records.retain(|record| matches!(record.seq, 1 | 4));
+        page.damaged = vec![Gap { from: 1, to: 3 }, Gap { from: 4, to: 6 }];
+    }
+    hall.release(0);
+    assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
+    let expected =
+        [Short::Page(0, 1, true), Short::Lost(1, 3), Short::Page(3, 4, false), Short::Lost(4, 6)];
+    assert_eq!(hall.pushes(session, 1), expected);
+    assert_eq!(hall.stats().subscriptions.live, 1);
+}
+
+#[test]
+fn a_recovery_of_which_nothing_is_left_ends_with_an_empty_page() {
+    let mut hall = Hall::new();
+    hall.publish_many("a", 2);
+    let session = hall.connect();
+    hall.hold_events = true;
+    let subscribe = subscribe(1, "a", Start::Beginning, None);
+    hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
+    hall.release(0);
+    hall.release(0);
+    if let Some(broker::Event::Completed { result: Ok(broker::Response::Page(page)), .. }) =
+        hall.events.front_mut()
+    {
+        (page.first, page.last) = (4, 4);
+        page.records.drain(..);
+    }
+    hall.release(0);
+    assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
+    assert_eq!(hall.pushes(session, 1), [Short::Lost(0, 2), Short::Page(2, 2, false)]);
+    assert_eq!(hall.stats().subscriptions.live, 1);
 }

@@ -158,6 +158,14 @@ impl Hall {
         }
     }
 
+    /// Where a channel's stream stands.
+    pub(crate) fn position(&mut self, name: &str) -> Position {
+        match self.ask(Operation::Info { channel: channel(name) }) {
+            Ok(Answer::Info(info)) => info.position,
+            other => panic!("no info: {other:?}"),
+        }
+    }
+
     /// The next message, which is a push of subscription `sub`.
     pub(crate) fn push(&mut self, session: SessionId, sub: u32) -> Pushed {
         match self.take(session) {

@@ -145,6 +145,18 @@ impl Machine {
         self.finish(work) && more
     }
 
+    /// Goes through all streams behind a repair: who has a state and no row by name gets that again.
+    pub(crate) fn mend(&mut self) -> Result<(), LogError> {
+        let storage = Arc::clone(&self.storage);
+        let mut batch = Batch::default();
+        {
+            let view = storage.view();
+            let view = view.map_err(|error| lookup::read_error(error, Table::Meta, None, None))?;
+            lookup::mend(&*view, &mut batch);
+        }
+        if batch.is_empty() { Ok(()) } else { self.write(&batch) }
+    }
+
     fn carry_out(&mut self, work: &mut Work<'_>, request: &Request) -> Outcome {
         let outcome = match request {
             Request::Append(append) => self.append(work, append),
@@ -301,6 +313,7 @@ impl fmt::Debug for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Machine")
             .field("waiting", &self.waiting.len())
+            .field("streams", &self.streams.len())
             .field("failed", &self.failed)
             .finish_non_exhaustive()
     }

@@ -56,6 +56,11 @@ impl Streams {
         }
     }
 
+    /// How many are known.
+    pub(super) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
     /// Lets the old go where the young are many. Not while a batch is in the making.
     pub(super) fn shrink(&mut self) {
         if self.young.len() > MAX_YOUNG {

@@ -1,11 +1,12 @@
 //! What the tests of the log share: a source of chance, and a model.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod client;
 pub(crate) mod model;
 
 use longwire_log::{Append, Dedup, Retention, StreamName};
 
-/// Chance that a seed decides (SplitMix64).
+/// Chance that a seed decides (`SplitMix64`).
 #[derive(Clone, Debug)]
 pub(crate) struct Chance(pub(crate) u64);
 

@@ -310,11 +310,11 @@ pub(crate) fn random_write(chance: &mut Chance, now_ms: u64) -> Request {
             let dedup = match chance.below(4) {
                 0 => Some(Dedup::Key {
                     key: format!("k{}", chance.below(30)).into(),
-                    window_ms: 10 + chance.below(200),
+                    window_ms: if chance.one_in(2) { 20_000 } else { 10 + chance.below(200) },
                 }),
                 1 => Some(Dedup::Producer {
                     id: format!("p{}", chance.below(3)).into(),
-                    epoch: 1 + chance.below(now_ms / 500 + 1),
+                    epoch: 1 + chance.below((now_ms / 500 + 1).min(4)),
                     seq: 1 + chance.below(6),
                 }),
                 _ => None,

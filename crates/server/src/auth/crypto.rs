@@ -28,6 +28,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "`jsonwebtoken` passes it so")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> errors::Result<Box<dyn JwtSigner>> {
     match algorithm {
         Algorithm::HS256 => Ok(Box::new(Hs256(hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes())))),
@@ -35,6 +36,7 @@ fn signer(algorithm: &Algorithm, key: &EncodingKey) -> errors::Result<Box<dyn Jw
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "`jsonwebtoken` passes it so")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> errors::Result<Box<dyn JwtVerifier>> {
     let bytes = key.try_get_as_bytes()?;
     match algorithm {

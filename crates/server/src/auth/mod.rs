@@ -195,3 +195,6 @@ fn expired(words: &str) -> Denied {
         refusal: Refusal::new(ErrorCode::TokenExpired, words),
     }
 }
+
+#[cfg(test)]
+mod tests;

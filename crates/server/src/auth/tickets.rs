@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -21,7 +22,7 @@ pub(super) struct Tickets {
 /// What a ticket says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ticket {
-    /// Tells it from a token that was signed with the same secret.
+    /// What it is for.
     aud: String,
     /// When it ends: seconds since 1970.
     pub(super) exp: u64,
@@ -48,13 +49,15 @@ impl Ticket {
 impl Tickets {
     pub(super) fn new(secret: &[u8]) -> Self {
         crypto::install();
+        // A key of its own, so that no token passes for a ticket, and no ticket for a token, where both have one secret.
+        let key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), AUDIENCE.as_bytes());
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "aud"]);
         validation.leeway = 0;
         Self {
-            signing: EncodingKey::from_secret(secret),
-            checking: DecodingKey::from_secret(secret),
+            signing: EncodingKey::from_secret(key.as_ref()),
+            checking: DecodingKey::from_secret(key.as_ref()),
             validation,
         }
     }

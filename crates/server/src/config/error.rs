@@ -58,7 +58,9 @@ impl From<figment::Error> for Problem {
         let mut path = error.path.clone();
         let words = match &error.kind {
             Kind::UnknownField(field, known) => {
-                path.push(field.clone());
+                if path.last() != Some(field) {
+                    path.push(field.clone());
+                }
                 format!("there is no such key; {}", known_keys(known))
             }
             Kind::UnknownVariant(given, known) => {
@@ -69,6 +71,10 @@ impl From<figment::Error> for Problem {
                 "it is missing: add it".to_owned()
             }
             Kind::InvalidType(given, expected) | Kind::InvalidValue(given, expected) => {
+                let expected = match expected.as_str() {
+                    "usize" | "u64" | "u32" => "a whole number",
+                    other => other,
+                };
                 format!("it is {given}: write {expected}")
             }
             Kind::Message(words) => words.clone(),

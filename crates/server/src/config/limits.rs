@@ -23,7 +23,8 @@ pub struct LimitsConfig {
     pub head_bytes: Size,
     /// Subscriptions of one session at a time. Default: 128.
     pub subscriptions: u32,
-    /// Publications of one session a second, over some seconds. Default: 1,000.
+    /// Publications a second of one session, and over HTTP of one user, or of one address without a user; twice as many
+    /// at once. API keys are not limited. Beyond it: `rate_limited`. Default: 1,000.
     pub publish_rate: u32,
     /// Bytes that may wait for one client; beyond it each of its subscriptions does what its policy says. Default:
     /// 256 KiB.

@@ -145,3 +145,6 @@ fn is_origin(text: &str) -> bool {
 
 /// The section that holds for all channels without one of their own.
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";
+
+#[cfg(test)]
+mod tests;

@@ -120,9 +120,10 @@ impl NamespaceConfig {
     pub fn or(self, default: &Self) -> Self {
         let durability = self.durability.or(default.durability);
         // Retention follows durability where nothing is said, so another durability takes no numbers over.
-        let inherited = match durability == default.durability {
-            true => default.retention.clone(),
-            false => RetentionConfig::default(),
+        let inherited = if durability == default.durability {
+            default.retention.clone()
+        } else {
+            RetentionConfig::default()
         };
         Self {
             durability,

@@ -80,7 +80,7 @@ impl Pipe for ProtocolPipe {
         Form::Protocol(self.codec)
     }
 
-    fn deliver(&mut self, live: &Live) {
+    fn deliver(&mut self, live: Live) {
         if let Live::Message(message) = live {
             send_or_end(&self.sender, message);
         }

@@ -172,9 +172,9 @@ impl Pipe for EventsPipe {
         Form::Events
     }
 
-    fn deliver(&mut self, live: &Live) {
+    fn deliver(&mut self, live: Live) {
         if let Live::Event(bytes) = live {
-            self.put(bytes.clone());
+            self.put(bytes);
         }
     }
 
@@ -218,9 +218,10 @@ pub(crate) fn preamble(start: &Start, subscribed: &Subscribed) -> Bytes {
     bytes.put_slice(format!("retry: {RETRY_MS}\n\n").as_bytes());
     if let (Start::After(from), Outcome::Truncated { after }) = (start, subscribed.outcome) {
         let epoch = subscribed.position.epoch;
-        bytes.put_slice(&match from.epoch == epoch {
-            true => lost(from.seq, after),
-            false => reset(Position { epoch, seq: after }),
+        bytes.put_slice(&if from.epoch == epoch {
+            lost(from.seq, after)
+        } else {
+            reset(Position { epoch, seq: after })
         });
     }
     bytes.freeze()

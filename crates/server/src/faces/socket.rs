@@ -65,7 +65,7 @@ impl Pipe for ContentPipe {
         Form::Content
     }
 
-    fn deliver(&mut self, live: &Live) {
+    fn deliver(&mut self, live: Live) {
         if let Live::Message(message) = live {
             send_or_end(&self.sender, message);
         }

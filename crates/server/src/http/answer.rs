@@ -30,8 +30,14 @@ impl IntoResponse for Problem {
 
 impl IntoResponse for Json {
     fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, JSON)], self.0.to_string()).into_response()
+        json_response(self.0.to_string())
     }
+}
+
+/// An answer whose JSON is written already. It ends its line, so that a terminal's prompt stands on the next.
+pub(super) fn json_response(mut text: String) -> Response {
+    text.push('\n');
+    ([(header::CONTENT_TYPE, JSON)], text).into_response()
 }
 
 /// Bad input, in words.
@@ -41,8 +47,8 @@ pub(super) fn bad_request(words: impl Into<String>) -> Problem {
 
 /// A refusal as an HTTP response.
 pub(crate) fn refusal_response(refusal: &Refusal) -> http::Response<String> {
-    let body = json!({ "error": refusal_json(refusal) }).to_string();
-    let mut response = http::Response::new(body);
+    let body = json!({ "error": refusal_json(refusal) });
+    let mut response = http::Response::new(format!("{body}\n"));
     *response.status_mut() =
         StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -1,23 +1,29 @@
 //! Who asks, and about which channel.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{ConnectInfo, FromRequestParts, Path};
 use http::request::Parts;
 use longwire_channel::{ChannelName, ErrorCode, Refusal};
-use longwire_hub::{Answer, Identity, Operation};
+use longwire_hub::{Answer, Identity, Operation, Permissions};
 use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::{
     answer::{Problem, bad_request},
     query,
+    rate::Client,
 };
 use crate::{app::App, upgrade::bearer};
 
 /// Whoever asks, by `Authorization: Bearer TOKEN` or `?token=TOKEN`.
 pub(super) struct Caller {
     app: Arc<App>,
+    address: IpAddr,
     pub(super) identity: Identity,
 }
 
@@ -25,6 +31,17 @@ pub(super) struct Caller {
 pub(super) struct Channel(pub(super) ChannelName);
 
 impl Caller {
+    /// Counts publications, unless the caller is the application itself, or this is development mode.
+    pub(super) fn admit(&self, publications: usize) -> Result<(), Problem> {
+        let Identity { user, permissions, expires_at_ms, .. } = &self.identity;
+        let is_key = expires_at_ms.is_none() && *permissions != Permissions::none();
+        if is_key {
+            return Ok(());
+        }
+        let client = user.clone().map_or_else(|| Client::at(self.address), Client::User);
+        self.app.publish_rate.admit(client, publications).map_err(Problem)
+    }
+
     /// Asks the hub.
     pub(super) async fn ask(self, operation: Operation) -> Result<Answer, Problem> {
         let limit = self.app.config.limits.request_timeout.0;
@@ -48,7 +65,9 @@ impl FromRequestParts<Arc<App>> for Caller {
             None => query::<Token>(&parts.uri)?.token,
         };
         let identity = app.authorise(token).await.map_err(|denied| Problem(denied.refusal))?;
-        Ok(Self { app: app.clone(), identity })
+        let peer: Option<&ConnectInfo<SocketAddr>> = parts.extensions.get();
+        let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+        Ok(Self { app: app.clone(), address, identity })
     }
 }
 

@@ -1,14 +1,14 @@
 //! Channels: what they keep, their end, their state.
 
-use axum::response::{IntoResponse, Response};
-use http::{StatusCode, Uri, header};
+use axum::response::Response;
+use http::{StatusCode, Uri};
 use longwire_channel::{ChannelName, History, Order};
 use longwire_hub::{Answer, Operation};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    answer::{Json, Problem, bad_request},
+    answer::{Json, Problem, bad_request, json_response},
     caller::{Caller, Channel, unexpected},
     json, query,
 };
@@ -40,10 +40,7 @@ pub(super) async fn history(
     let from = wanted.from.as_deref().map(start::position).transpose().map_err(bad_request)?;
     let history = History { channel, order, from, since: wanted.since, limit: wanted.limit };
     match caller.ask(Operation::History(history)).await? {
-        Answer::History(page) => {
-            let headers = [(header::CONTENT_TYPE, "application/json")];
-            Ok((headers, json::history(&page)).into_response())
-        }
+        Answer::History(page) => Ok(json_response(json::history(&page))),
         _ => Err(unexpected()),
     }
 }

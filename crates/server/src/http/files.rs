@@ -1,4 +1,4 @@
-//! Files that the server carries: the console, the SDK for browsers, the OpenAPI document.
+//! Files that the server carries: the console, the SDK for browsers, the `OpenAPI` document.
 
 use axum::{
     extract::Path,
@@ -18,7 +18,9 @@ pub(super) async fn sdk() -> Response {
     let mut response = file("longwire.js", SDK.as_bytes());
     // A page of another origin needs this to load it as a module.
     let any = HeaderValue::from_static("*");
-    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
     response
 }
 

@@ -10,7 +10,10 @@ use http::{StatusCode, header};
 use serde_json::json;
 
 use super::answer::Json;
-use crate::app::{App, Phase};
+use crate::{
+    app::{App, Phase},
+    node::NodeHandle,
+};
 
 /// `GET /healthz`: the process lives.
 pub(super) async fn healthz() -> &'static str {
@@ -19,7 +22,7 @@ pub(super) async fn healthz() -> &'static str {
 
 /// `GET /readyz`: whether to send clients here.
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
-    let failed = app.node_if_ready().is_some_and(|node| node.log_has_failed());
+    let failed = app.node_if_ready().is_some_and(NodeHandle::log_has_failed);
     let status = match app.phase() {
         Phase::Ready if failed => "the log has failed: check the disk and start the server again",
         Phase::Ready => return Json(json!({ "status": "ready" })).into_response(),

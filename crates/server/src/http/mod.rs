@@ -11,6 +11,7 @@ mod files;
 mod health;
 mod json;
 mod publish;
+mod rate;
 mod sockets;
 
 use std::sync::Arc;
@@ -18,9 +19,10 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{MatchedPath, Query, Request, State},
+    handler::Handler,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{self, MethodRouter},
+    routing::{self, MethodFilter, MethodRouter},
 };
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 use longwire_channel::{ErrorCode, Refusal};
@@ -28,13 +30,17 @@ use serde::de::DeserializeOwned;
 use tracing::debug;
 
 use self::answer::Problem;
-pub(crate) use self::answer::{refusal_json, refusal_response};
+pub(crate) use self::{
+    answer::{refusal_json, refusal_response},
+    rate::PublishRate,
+};
 use crate::{app::App, origins};
 
-/// One route. The OpenAPI document has the same ones, which a test checks.
-pub(crate) struct Route {
-    pub(crate) method: Method,
-    pub(crate) path: &'static str,
+/// One route. The `OpenAPI` document has the same ones, which a test checks.
+struct Route {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the test that reads the document"))]
+    method: MethodFilter,
+    path: &'static str,
     handler: MethodRouter<Arc<App>>,
 }
 
@@ -54,46 +60,48 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
 }
 
 /// The routes that are always there.
-pub(crate) fn routes() -> Vec<Route> {
-    use routing::{delete, get, post};
+fn routes() -> Vec<Route> {
     vec![
-        route(Method::GET, "/healthz", get(health::healthz)),
-        route(Method::GET, "/readyz", get(health::readyz)),
-        route(Method::GET, "/metrics", get(health::metrics)),
-        route(Method::GET, "/openapi.json", get(files::openapi)),
-        route(Method::GET, "/longwire.js", get(files::sdk)),
-        route(Method::GET, "/v1/connect", get(sockets::connect)),
-        route(Method::GET, "/v1/channels", get(channels::list)),
-        route(Method::GET, "/v1/channels/{channel}", get(channels::info)),
-        route(Method::DELETE, "/v1/channels/{channel}", delete(channels::remove)),
-        route(Method::POST, "/v1/channels/{channel}/messages", post(publish::publish)),
-        route(Method::GET, "/v1/channels/{channel}/messages", get(channels::history)),
-        route(Method::POST, "/v1/channels/{channel}/end", post(channels::end)),
-        route(Method::GET, "/v1/channels/{channel}/events", get(events::events)),
-        route(Method::GET, "/v1/channels/{channel}/socket", get(sockets::content)),
-        route(Method::POST, "/v1/batch", post(publish::batch)),
-        route(Method::POST, "/v1/broadcast", post(publish::broadcast)),
-        route(Method::GET, "/v1/connections", get(connections::list)),
-        route(Method::DELETE, "/v1/connections/{session}", delete(connections::disconnect)),
-        route(Method::DELETE, "/v1/users/{user}/connections", delete(connections::disconnect_user)),
+        route(MethodFilter::GET, "/healthz", health::healthz),
+        route(MethodFilter::GET, "/readyz", health::readyz),
+        route(MethodFilter::GET, "/metrics", health::metrics),
+        route(MethodFilter::GET, "/openapi.json", files::openapi),
+        route(MethodFilter::GET, "/longwire.js", files::sdk),
+        route(MethodFilter::GET, "/v1/connect", sockets::connect),
+        route(MethodFilter::GET, "/v1/channels", channels::list),
+        route(MethodFilter::GET, "/v1/channels/{channel}", channels::info),
+        route(MethodFilter::DELETE, "/v1/channels/{channel}", channels::remove),
+        route(MethodFilter::POST, "/v1/channels/{channel}/messages", publish::publish),
+        route(MethodFilter::GET, "/v1/channels/{channel}/messages", channels::history),
+        route(MethodFilter::POST, "/v1/channels/{channel}/end", channels::end),
+        route(MethodFilter::GET, "/v1/channels/{channel}/events", events::events),
+        route(MethodFilter::GET, "/v1/channels/{channel}/socket", sockets::content),
+        route(MethodFilter::POST, "/v1/batch", publish::batch),
+        route(MethodFilter::POST, "/v1/broadcast", publish::broadcast),
+        route(MethodFilter::GET, "/v1/connections", connections::list),
+        route(MethodFilter::DELETE, "/v1/connections/{session}", connections::disconnect),
+        route(MethodFilter::DELETE, "/v1/users/{user}/connections", connections::disconnect_user),
     ]
 }
 
 /// What development mode adds.
 fn development_routes() -> Vec<Route> {
-    use routing::{get, post};
     vec![
-        route(Method::GET, "/", get(files::console)),
-        route(Method::GET, "/console/{name}", get(files::console_file)),
-        route(Method::GET, "/dev/info", get(development::info)),
-        route(Method::POST, "/dev/kill", post(development::kill)),
-        route(Method::POST, "/dev/cut", post(development::cut)),
-        route(Method::POST, "/dev/answer", post(development::answer)),
+        route(MethodFilter::GET, "/", files::console),
+        route(MethodFilter::GET, "/console/{name}", files::console_file),
+        route(MethodFilter::GET, "/dev/info", development::info),
+        route(MethodFilter::POST, "/dev/kill", development::kill),
+        route(MethodFilter::POST, "/dev/cut", development::cut),
+        route(MethodFilter::POST, "/dev/answer", development::answer),
     ]
 }
 
-fn route(method: Method, path: &'static str, handler: MethodRouter<Arc<App>>) -> Route {
-    Route { method, path, handler }
+fn route<H, T>(method: MethodFilter, path: &'static str, handler: H) -> Route
+where
+    H: Handler<T, Arc<App>>,
+    T: 'static,
+{
+    Route { method, path, handler: routing::on(method, handler) }
 }
 
 /// Lets in what the phase and the origin allow, and answers browsers' questions about origins.
@@ -109,14 +117,15 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     }
     // What was checked above is text.
     let origin = origins::origin(request.headers()).map(str::to_owned);
-    let mut response = match origin.is_some() && request.method() == Method::OPTIONS {
-        true => preflight(),
-        false => next.run(request).await,
+    let mut response = if origin.is_some() && request.method() == Method::OPTIONS {
+        preflight()
+    } else {
+        next.run(request).await
     };
     let headers = response.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(&origin).ok()) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.entry(header::ACCESS_CONTROL_ALLOW_ORIGIN).or_insert(origin);
         headers
             .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
     }
@@ -177,3 +186,6 @@ pub(crate) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
 
 /// For those who watch the server: from anywhere, in every phase.
 const OF_OPERATORS: &[&str] = &["/healthz", "/readyz", "/metrics"];
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,7 @@ pub(super) async fn publish(
     let limits = &app.config.limits;
     let body = body::read(body, limits.message_bytes, limits).await?;
     let publication = body::publication(&headers, body)?;
+    caller.admit(1)?;
     match caller.ask(Operation::Publish { channel, publication }).await? {
         Answer::Published(published) => Ok(Json(json::published(&published))),
         _ => Err(unexpected()),
@@ -54,6 +55,7 @@ pub(super) async fn batch(
             Problem(refusal)
         })?);
     }
+    caller.admit(batch.len())?;
     answer(caller, Operation::Batch(batch)).await
 }
 
@@ -75,6 +77,7 @@ pub(super) async fn broadcast(
     });
     let channels = channels.collect::<Result<Vec<_>, _>>()?;
     let publication = body::json::<Envelope>(&body)?.publication()?;
+    caller.admit(channels.len())?;
     answer(caller, Operation::Broadcast { channels, publication }).await
 }
 

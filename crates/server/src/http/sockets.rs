@@ -1,4 +1,4 @@
-//! WebSockets whose request came through hyper: behind another request on the same connection.
+//! `WebSocket`s whose request came through hyper: behind another request on the same connection.
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -10,6 +10,7 @@ use std::{
 
 use longwire_channel::{ErrorCode, Refusal};
 use longwire_hub::{Answer, Identity, Input, Operation, PipeInfo, SessionId, Stats};
+use longwire_log::Figures;
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
@@ -49,13 +50,13 @@ pub(super) enum Command {
 }
 
 /// What a node has counted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) stats: Stats,
     /// Bytes that wait for clients.
     pub(crate) queue_bytes: usize,
     /// Of the log, where there is one.
-    pub(crate) log: Option<longwire_log::Stats>,
+    pub(crate) log: Option<Figures>,
 }
 
 /// A session as its transport has it: the node learns that it is gone, whatever ends the transport's task.
@@ -190,13 +191,13 @@ impl Slots {
     }
 
     fn release(&mut self, session: SessionId) {
-        let slot = session.slot();
+        let Ok(slot) = u32::try_from(session.slot()) else { return };
         // Twice released counts once.
-        if let Some(generation) = self.generations.get_mut(slot)
-            && SessionId::new(slot as u32, *generation) == session
+        if let Some(generation) = self.generations.get_mut(slot as usize)
+            && SessionId::new(slot, *generation) == session
         {
             *generation = generation.wrapping_add(1);
-            self.free.push(slot as u32);
+            self.free.push(slot);
         }
     }
 }

@@ -29,12 +29,13 @@ use self::{handle::Command, sessions::Sessions};
 use crate::{
     auth::{Authorisation, Authoriser},
     pipe::{Live, LiveKey},
+    storage::Storage,
 };
 
 /// Drives the hub and the brokers. It is one task, so that all of this has one order.
 pub(crate) struct Node {
     hub: Hub,
-    broker: Box<dyn Broker + Send>,
+    storage: Storage,
     sessions: Sessions,
     requests: Slab<oneshot::Sender<Result<Answer, Refusal>>>,
     authoriser: Arc<dyn Authoriser>,
@@ -43,23 +44,18 @@ pub(crate) struct Node {
     departures: mpsc::UnboundedReceiver<SessionId>,
     wake: Arc<Notify>,
     log_failed: Arc<AtomicBool>,
-    log_stats: Option<LogStats>,
     now: Now,
 }
-
-/// Reads the figures of a log that somebody else drives.
-pub(crate) type LogStats = Box<dyn Fn() -> longwire_log::Stats + Send>;
 
 /// What a node is made of.
 pub(crate) struct Parts {
     pub(crate) config: HubConfig,
-    pub(crate) broker: Box<dyn Broker + Send>,
+    pub(crate) storage: Storage,
     pub(crate) authoriser: Arc<dyn Authoriser>,
     /// Notified when the broker has something.
     pub(crate) wake: Arc<Notify>,
     /// Bytes that may wait for a client before it counts as congested.
     pub(crate) queue_bytes: usize,
-    pub(crate) log_stats: Option<LogStats>,
 }
 
 impl Node {
@@ -71,7 +67,7 @@ impl Node {
         let now = now();
         let node = Self {
             hub: Hub::new(parts.config, rand::random(), now),
-            broker: parts.broker,
+            storage: parts.storage,
             sessions: Sessions::new(parts.queue_bytes),
             requests: Slab::new(),
             authoriser: parts.authoriser,
@@ -80,7 +76,6 @@ impl Node {
             departures,
             wake: parts.wake,
             log_failed,
-            log_stats: parts.log_stats,
             now,
         };
         (node, handle)
@@ -90,7 +85,7 @@ impl Node {
     pub(crate) async fn run(mut self) {
         let mut turn = Vec::with_capacity(TURN);
         loop {
-            let deadline = earliest(self.hub.poll_timeout(), self.broker.poll_timeout());
+            let deadline = earliest(self.hub.poll_timeout(), self.storage.poll_timeout());
             let wake = self.wake.clone();
             let departed = tokio::select! {
                 biased;
@@ -146,7 +141,7 @@ impl Node {
             Command::Inspect(answer) => {
                 let queue_bytes = self.sessions.buffered();
                 let stats = self.hub.stats().clone();
-                let log = self.log_stats.as_ref().map(|stats| stats());
+                let log = self.storage.figures();
                 // Whoever asked may have left.
                 let _ = answer.send(Snapshot { stats, queue_bytes, log });
             }
@@ -169,7 +164,7 @@ impl Node {
     /// Goes on until neither the hub nor the broker has anything.
     fn settle(&mut self) {
         self.perform_all();
-        while let Some(event) = self.broker.poll(self.now) {
+        while let Some(event) = self.storage.poll(self.now) {
             if let broker::Event::Completed { result: Err(broker::Error::Failed(cause)), .. } =
                 &event
                 && !self.log_failed.swap(true, Ordering::Relaxed)
@@ -198,7 +193,7 @@ impl Node {
             Effect::Authenticate { session, credentials } => {
                 self.authenticate(session, &credentials);
             }
-            Effect::Broker { token, request } => self.broker.submit(token, request, self.now),
+            Effect::Broker { token, request } => self.storage.submit(token, request, self.now),
             Effect::Respond { request, outcome } => {
                 let key = usize::try_from(request).unwrap_or(usize::MAX);
                 if let Some(answer) = self.requests.try_remove(key) {
@@ -217,21 +212,19 @@ impl Node {
     fn deliver(&mut self, epoch: Epoch, record: &Arc<Record>, to: &[Target]) {
         let mut written: Vec<(LiveKey, Live)> = Vec::new();
         for target in to {
-            let Some(form) = self.sessions.form(target.session) else { continue };
-            let key = LiveKey::new(form, target.sub, target.prev, target.skipped);
-            // Mostly there is one, and the same as before.
-            let live = match written.iter().rev().find(|(known, _)| *known == key) {
-                Some((_, live)) => live.clone(),
-                None => {
-                    if written.len() == FORMS {
-                        written.clear();
-                    }
-                    let live = key.write(epoch, record);
-                    written.push((key, live.clone()));
-                    live
+            self.sessions.deliver(target.session, |form| {
+                let key = LiveKey::new(form, target.sub, target.prev, target.skipped);
+                // Mostly there is one form, and so one place to look at.
+                if let Some(at) = written.iter().position(|(known, _)| *known == key) {
+                    return written[at].1.clone();
                 }
-            };
-            self.sessions.deliver(target.session, &live);
+                if written.len() == FORMS {
+                    written.clear();
+                }
+                let live = key.write(epoch, record);
+                written.push((key, live.clone()));
+                live
+            });
         }
     }
 

@@ -43,16 +43,13 @@ impl Sessions {
         }
     }
 
-    pub(super) fn form(&self, id: SessionId) -> Option<Form> {
-        self.get(id).map(|session| session.form)
-    }
-
     pub(super) fn send(&mut self, id: SessionId, message: &ServerMessage) {
-        self.write(id, |pipe| pipe.send(message));
+        self.write(id, |session| session.pipe.send(message));
     }
 
-    pub(super) fn deliver(&mut self, id: SessionId, live: &Live) {
-        self.write(id, |pipe| pipe.deliver(live));
+    /// Gives a session a live record, in the form that it wants.
+    pub(super) fn deliver(&mut self, id: SessionId, live: impl FnOnce(Form) -> Live) {
+        self.write(id, |session| session.pipe.deliver(live(session.form)));
     }
 
     /// Sends the last word, and drops the pipe.
@@ -85,10 +82,10 @@ impl Sessions {
         self.slots.iter().flatten().map(|session| session.pipe.buffered()).sum()
     }
 
-    fn write(&mut self, id: SessionId, write: impl FnOnce(&mut dyn Pipe)) {
+    fn write(&mut self, id: SessionId, write: impl FnOnce(&mut Session)) {
         let budget = self.budget;
         let Some(session) = self.get_mut(id) else { return };
-        write(&mut *session.pipe);
+        write(session);
         if !session.congested && session.pipe.buffered() > budget {
             session.congested = true;
             self.newly_congested.push(id);

@@ -79,7 +79,7 @@ export class Publisher {
     }
     return new Promise((resolve, reject) => {
       const backoff = new Backoff(random);
-      const operation: Operation = { id, frame, channel, bytes, key, resolve, reject, backoff, sentAt: undefined, notBefore: 0, timer: undefined };
+      const operation: Operation = { id, frame, channel, bytes, key, resolve, reject, backoff, sentAt: 0, notBefore: 0, isUncertain: false, isOver: false, timer: undefined };
       this.#bytes += bytes;
       this.#queued.push(operation);
       this.#limit(operation, publication.timeoutMs);
@@ -127,7 +127,8 @@ export class Publisher {
     this.#inFlight.clear();
     this.#queued = [...inFlight, ...this.#queued].sort((a, b) => a.id - b.id);
     for (const operation of inFlight) {
-      if (operation.key === undefined) this.#giveUp(operation, "the connection was lost behind it");
+      operation.isUncertain = true;
+      if (operation.key === undefined) this.#giveUp(operation, "the connection was lost before the answer");
     }
   }
 
@@ -152,7 +153,7 @@ export class Publisher {
       return over?.reject(new ProtocolError(`\`publish\` was answered by \`${answer.type}\`: the outcome is unknown`));
     }
     this.published += 1;
-    this.latency.add(this.#parts.clock.monotonic() - (operation.sentAt ?? 0));
+    this.latency.add(this.#parts.clock.monotonic() - operation.sentAt);
     over?.resolve(answer.position && { ...answer.position, duplicate: answer.duplicate });
     this.send();
   }
@@ -180,13 +181,13 @@ export class Publisher {
     }, timeoutMs);
   }
 
-  /** It is over without an answer: certain only if it was never sent. */
+  /** It is over without an answer: certain only if it was never sent, or refused each time. */
   #giveUp(operation: Operation, why: string, cause?: Error): void {
     const options = cause === undefined ? undefined : { cause };
-    const error =
-      operation.sentAt === undefined
-        ? new NotSentError(`${why}: it was not sent; publish it again`, options)
-        : new UnknownOutcomeError(why, operation.key, options);
+    const isUncertain = operation.isUncertain || this.#inFlight.has(operation.id);
+    const error = isUncertain
+      ? new UnknownOutcomeError(why, operation.key, options)
+      : new NotSentError(`${why}: it was not sent; publish it again`, options);
     this.#over(operation)?.reject(error);
   }
 
@@ -220,12 +221,15 @@ interface Operation {
   readonly resolve: (published: Published | undefined) => void;
   readonly reject: (error: Error) => void;
   readonly backoff: Backoff;
-  /** When it was sent last, by the monotonic clock; `undefined` if it never was. */
-  sentAt: number | undefined;
+  /** When it was sent last, by the monotonic clock. */
+  sentAt: number;
   /** Not sent again before this, by the monotonic clock. */
   notBefore: number;
+  /** A connection was lost before its answer. */
+  isUncertain: boolean;
+  isOver: boolean;
+  /** Of the application's patience. */
   timer: Timer;
-  isOver?: true;
 }
 
 function tooLargeError(bytes: number, limit: number): RefusedError {

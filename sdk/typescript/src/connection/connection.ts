@@ -315,7 +315,8 @@ export class Connection {
     this.#open = undefined;
     this.#calls.clear();
     this.#state = state;
-    if (wasGreeted) this.#user.lost();
+    // Where it is closed, all is over anyhow.
+    if (wasGreeted && state !== "closed") this.#user.lost();
     if (this.#state === state) this.#user.changed(state, { from, ...change });
   }
 
@@ -340,5 +341,5 @@ const PATIENCE_MS = 20_000;
 const SETTLED_MS = 5_000;
 /** The longest `retry_after_ms` that is taken at its word. */
 const LONGEST_RETRY_MS = 3_600_000;
-/** Unauthenticated and forbidden: with a ticket they may mean the ticket alone. */
-const REFUSES_A_TICKET = [4501, 4502];
+/** Expired, unauthenticated, forbidden: before `connected` they may mean the ticket alone. */
+const REFUSES_A_TICKET: readonly number[] = [CloseCode.tokenExpired, 4501, 4502];

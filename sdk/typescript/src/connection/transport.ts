@@ -14,7 +14,7 @@ export interface WebSocketLike {
   onopen: unknown;
   /** Set to `(event: {data: string | ArrayBuffer}) => void`. */
   onmessage: unknown;
-  /** Set to `() => void`; what follows is told by `onclose`. */
+  /** Set to `() => void`. Before it was open, it means that it never will be. */
   onerror: unknown;
   /** Set to `(event: {code: number, reason: string}) => void`. */
   onclose: unknown;
@@ -35,6 +35,7 @@ export interface TransportEvents {
 
 export class Transport {
   readonly #socket: WebSocketLike;
+  #isOpen = false;
   #events: TransportEvents | undefined;
 
   /** Begins to open it. Throws what the class throws for a URL that it does not take. */
@@ -43,15 +44,16 @@ export class Transport {
     this.#socket = socket;
     this.#events = events;
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.#events?.opened();
-    socket.onmessage = (event: { readonly data: unknown }) => this.#read(codec, event.data);
-    socket.onclose = (event: { readonly code: number; readonly reason: string }) => {
-      const told = this.#events;
-      this.#events = undefined;
-      told?.ended(event.code, event.reason);
+    socket.onopen = () => {
+      this.#isOpen = true;
+      this.#events?.opened();
     };
-    // Left empty on purpose: without a listener, Node's classes would throw.
-    socket.onerror = () => {};
+    socket.onmessage = (event: { readonly data: unknown }) => this.#read(codec, event.data);
+    socket.onclose = (event: { readonly code: number; readonly reason: string }) => this.#end(event.code, event.reason);
+    socket.onerror = () => {
+      // A connection that cannot be made has no close event in Node 20 (undici 6).
+      if (!this.#isOpen) this.#end(CloseCode.abnormal, "");
+    };
   }
 
   /** Sends a frame. It must be open; one that has just ended drops it. */
@@ -73,6 +75,12 @@ export class Transport {
     } catch {
       // It has not opened yet, in a class that minds.
     }
+  }
+
+  #end(code: number, reason: string): void {
+    const told = this.#events;
+    this.#events = undefined;
+    told?.ended(code, reason);
   }
 
   #read(codec: Codec, data: unknown): void {

@@ -53,7 +53,7 @@ export function parseServerMessage(value: unknown): ServerMessage | undefined {
     case "disconnect":
       return {
         type,
-        code: fields.integer("code"),
+        code: fields.integer("code", 65_535),
         reason: fields.text("reason"),
         retryAfterMs: fields.optional("retry_after_ms")?.integer("retry_after_ms"),
       };
@@ -74,7 +74,7 @@ function answer(type: Exclude<Answer["type"], "unsubscribed">, fields: Fields): 
     case "subscribed":
       return { type, id, subscribed: subscribed(fields) };
     case "published": {
-      const kept = fields.has("seq") ? position(fields) : undefined;
+      const kept = fields.has("epoch") ? position(fields) : undefined;
       return { type, id, position: kept, duplicate: fields.flag("duplicate") };
     }
     case "history":
@@ -219,10 +219,12 @@ class Fields {
     return value;
   }
 
-  integer(key: string): number {
+  integer(key: string, most = Number.MAX_SAFE_INTEGER): number {
     const value = this.#get(key);
-    if (!Number.isSafeInteger(value) || (value as number) < 0) throw this.fault(key, "an integer from 0 to 2^53 - 1");
-    return value as number;
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0 || value > most) {
+      throw this.fault(key, `a whole number from 0 to ${most}`);
+    }
+    return value;
   }
 
   boolean(key: string): boolean {

@@ -23,6 +23,8 @@ export class Track {
   /** The outcome said that records follow up to this `seq`. */
   #target = 0;
   #standing: "recovering" | "live" = "recovering";
+  /** The last page said that others follow. */
+  #hasMore = false;
 
   constructor(position: Position | undefined, counters: Counters, tell: (told: Told) => void) {
     this.#position = position;
@@ -41,6 +43,7 @@ export class Track {
     const base = subscribed.outcome === "live" ? seq : subscribed.after;
     const before = this.#position;
     this.#target = seq;
+    this.#hasMore = false;
     if (before === undefined) {
       this.#position = { epoch, seq: base };
       if (subscribed.outcome === "truncated") this.#lose(epoch, 0, base);
@@ -88,6 +91,7 @@ export class Track {
       if (!this.#take(before, record, 0)) return "gap";
       before = record.seq;
     }
+    this.#hasMore = more;
     this.#standing = more ? "recovering" : "live";
     return this.#standing;
   }
@@ -109,7 +113,7 @@ export class Track {
     const from = this.#last;
     this.#position = { epoch: this.#epoch, seq: to };
     this.#lose(this.#epoch, from, to);
-    return this.#caughtUp();
+    return this.#hasMore ? this.#standing : this.#caughtUp();
   }
 
   #newEpoch(position: Position): Standing {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use longwire_channel::{ChannelName, Epoch, Position, Publication, Published, Record};
 use longwire_log::{Handle, LogError, Response as LogResponse};
 
-use super::{Durable, Error, Event, Pending, Response, error_of, info_of, stream};
+use super::{Durable, Event, Pending, Response, error_of, info_of, stream};
 
 /// An attached channel.
 #[derive(Clone, Copy, Debug)]
@@ -176,31 +176,28 @@ impl<L: Handle> Durable<L> {
     pub(super) fn deleted(
         &mut self,
         token: u64,
-        channel: ChannelName,
+        channel: &ChannelName,
         result: Result<LogResponse, LogError>,
     ) {
-        if let Some(deleting) = self.deleting.get_mut(&channel) {
+        if let Some(deleting) = self.deleting.get_mut(channel) {
             *deleting -= 1;
             if *deleting == 0 {
-                self.deleting.remove(&channel);
+                self.deleting.remove(channel);
             }
         }
         let epoch = match result {
             Ok(LogResponse::Deleted { epoch }) => Epoch::from_random(epoch),
-            result => {
-                let error: Error = error_of(result);
-                return self.complete(token, Err(error));
-            }
+            result => return self.complete(token, Err(error_of(result))),
         };
         let place = Position { epoch, seq: 0 };
-        match self.followed.get_mut(&channel) {
+        match self.followed.get_mut(channel) {
             None => {}
             Some(Followed::Looking { written, ended, .. }) => {
                 *written = Some(place);
                 *ended = false;
             }
             Some(Followed::Told { position, .. }) if position.epoch == epoch => {}
-            Some(_) => self.begin_anew(&channel, place),
+            Some(_) => self.begin_anew(channel, place),
         }
         self.complete(token, Ok(Response::Deleted));
     }

@@ -35,14 +35,14 @@ impl<L: Handle> Durable<L> {
         &mut self,
         token: u64,
         channel: ChannelName,
-        result: Result<LogResponse, LogError>,
+        result: &Result<LogResponse, LogError>,
     ) {
         let Some(list) = self.lists.get_mut(&token) else { return };
         list.missing -= 1;
         if let Ok(LogResponse::Info(info)) = result
             && info.exists
         {
-            list.channels.push((channel, info_of(&info)));
+            list.channels.push((channel, info_of(info)));
         }
         if list.missing == 0
             && let Some(List { mut channels, more, .. }) = self.lists.remove(&token)

@@ -145,14 +145,14 @@ impl<L: Handle> Durable<L> {
             (Pending::End { token, channel }, Ok(LogResponse::Ended { epoch, seq })) => {
                 self.ended(token, channel, Position { epoch: Epoch::from_random(epoch), seq });
             }
-            (Pending::Delete { token, channel }, result) => self.deleted(token, channel, result),
+            (Pending::Delete { token, channel }, result) => self.deleted(token, &channel, result),
             (Pending::Info { token, channel }, Ok(LogResponse::Info(info))) => {
                 self.looked_at(token, &channel, &info);
             }
             (Pending::Names { token }, Ok(LogResponse::Streams { streams, more })) => {
                 self.named(token, &streams, more);
             }
-            (Pending::Listed { list, channel }, result) => self.listed(list, channel, result),
+            (Pending::Listed { list, channel }, result) => self.listed(list, channel, &result),
             (
                 Pending::Attach { token, .. }
                 | Pending::Read { token, .. }
@@ -186,21 +186,19 @@ impl<L: Handle> Durable<L> {
             && followed.epoch().is_some_and(|known| known != epoch)
         {
             let position = Position { epoch, seq: page.last };
-            match followed.epoch_of_nothing(position) {
-                Some(known) => epoch = known,
-                // Another life, whose beginning is told soon, or an earlier one, whose end was: it is read again.
-                None => {
-                    let request = longwire_log::Request::Read(read.clone());
-                    return self.ask(request, Pending::Read { token, channel, read });
-                }
-            }
+            // Another life, whose beginning is told soon, or an earlier one, whose end was: it is read again.
+            let Some(known) = followed.epoch_of_nothing(position) else {
+                let request = longwire_log::Request::Read(read.clone());
+                return self.ask(request, Pending::Read { token, channel, read });
+            };
+            epoch = known;
         }
         let wanted = match read.from {
             longwire_log::From::After(it) | longwire_log::From::Before(it) => it.epoch,
             _ => page.epoch,
         };
         let is_elsewhere = wanted != page.epoch;
-        let page = if is_elsewhere { nothing_of(page, epoch) } else { page_of(page, epoch) };
+        let page = if is_elsewhere { nothing_of(&page, epoch) } else { page_of(page, epoch) };
         self.complete(token, Ok(Response::Page(page)));
     }
 }
@@ -306,8 +304,8 @@ fn page_of(page: longwire_log::Page, epoch: Epoch) -> Page {
 }
 
 /// A page without records: the place that was asked for is of another life.
-fn nothing_of(page: longwire_log::Page, epoch: Epoch) -> Page {
-    let longwire_log::Page { first, last, .. } = page;
+fn nothing_of(page: &longwire_log::Page, epoch: Epoch) -> Page {
+    let (first, last) = (page.first, page.last);
     Page { epoch, first, last, records: Vec::new(), damaged: Vec::new(), more: false }
 }
 

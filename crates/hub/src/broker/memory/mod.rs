@@ -182,7 +182,10 @@ impl Memory {
         window_ms: u64,
         now: Now,
     ) -> Result<Response, Error> {
-        self.make_room(stream::cost(&publication), 0, channel)?;
+        let begins = !self.streams.contains_key(channel);
+        let stream_bytes = if begins { STREAM_BYTES } else { 0 };
+        let cost = stream::cost(&publication) + stream_bytes;
+        self.make_room(cost, usize::from(begins), channel)?;
         let appended = self.change(channel, now, |stream| {
             let appended = stream.append(publication, retention, window_ms, now.unix_ms)?;
             Ok((appended, stream.epoch, stream.attached))

@@ -11,11 +11,19 @@ use std::{
         PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _, Snapshot};
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _,
+    Snapshot,
+};
 
-use super::super::{Batch, ReadError, Table, Visitor};
+use super::{
+    super::{Batch, ReadError, Table, Visitor},
+    journal::Item,
+};
 
 /// An open database.
 pub(super) struct Engine {
@@ -28,23 +36,24 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self, Fault> {
+    pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Fault> {
         // fjall asserts some of what it expects of its files.
-        panic::catch_unwind(AssertUnwindSafe(|| Self::open_database(path, cache_bytes)))
+        panic::catch_unwind(AssertUnwindSafe(|| Self::open_database(path, settings)))
             .unwrap_or_else(|_| Err(Fault::Corrupt("fjall cannot make sense of its files".into())))
     }
 
-    fn open_database(path: &Path, cache_bytes: u64) -> Result<Self, Fault> {
+    fn open_database(path: &Path, settings: Settings) -> Result<Self, Fault> {
         let database = Database::builder(path)
-            .cache_size(cache_bytes)
+            .cache_size(settings.cache_bytes)
             .worker_threads(1)
+            .journal_compression(CompressionType::None)
             .max_cached_files(Some(MAX_FILES))
             .max_journaling_size(MAX_JOURNAL_BYTES)
             .open()
             .map_err(|error| Fault::of_opening(&error))?;
         let tables = Table::ALL
             .iter()
-            .map(|table| database.keyspace(table.name(), || options(*table)))
+            .map(|table| database.keyspace(table.name(), || options(*table, settings)))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Fault::of_opening(&error))?;
         let snapshot = database.snapshot();
@@ -63,6 +72,7 @@ impl Engine {
 
     /// Writes a batch to the system; views do not see it yet.
     pub(super) fn write(&self, batch: &Batch) -> Result<(), Fault> {
+        self.wait_for_threads()?;
         let mut writes = self.database.batch().durability(Some(PersistMode::Buffer));
         for (table, key, value) in batch.iter() {
             let table = &self.tables[index(table)];
@@ -76,6 +86,20 @@ impl Engine {
         writes.commit().map_err(|error| Fault::of_writing(&error))
     }
 
+    /// Writes what a journal had, to the system.
+    pub(super) fn write_again(&self, items: Vec<Item>) -> Result<(), Fault> {
+        self.wait_for_threads()?;
+        let mut writes = self.database.batch().durability(Some(PersistMode::Buffer));
+        for Item { table, key, value } in items {
+            let Some(table) = self.tables.iter().find(|each| each.id() == table) else { continue };
+            match value {
+                Some(value) => writes.insert(table, key, value),
+                None => writes.remove(table, key),
+            }
+        }
+        writes.commit().map_err(|error| Fault::of_writing(&error))
+    }
+
     /// Waits until what was written is on disk, and shows it to views.
     pub(super) fn sync(&self) -> Result<(), Fault> {
         self.database
@@ -84,6 +108,20 @@ impl Engine {
         let snapshot = self.database.snapshot();
         *self.published.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
         self.number.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Waits while the engine's threads are behind. It would do so itself, a little later, but without asking whether they
+    /// are still at work, and so without end where they are not.
+    fn wait_for_threads(&self) -> Result<(), Fault> {
+        let behind = |table: &Keyspace| {
+            table.sealed_memtable_count() > MAX_SEALED || table.l0_table_count() > MAX_UNSORTED
+        };
+        while self.tables.iter().any(behind) {
+            let alive = self.database.persist(PersistMode::Buffer);
+            alive.map_err(|error| Fault::of_writing(&error))?;
+            thread::sleep(PAUSE);
+        }
         Ok(())
     }
 
@@ -135,6 +173,13 @@ fn read_error(error: &fjall::Error) -> ReadError {
         Some(error) if !is_short(error) => ReadError::Io(error.to_string()),
         _ => ReadError::Corrupt { file: None, detail: error.to_string() },
     }
+}
+
+/// What of the log's settings is the engine's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) cache_bytes: u64,
+    pub(super) buffer_bytes: u64,
 }
 
 /// What the engine meets.
@@ -207,17 +252,25 @@ fn index(table: Table) -> usize {
     Table::ALL.iter().position(|&each| each == table).expect("`ALL` has each")
 }
 
-fn options(table: Table) -> KeyspaceCreateOptions {
-    let memory = match table {
-        Table::Records => 16 << 20,
-        Table::States | Table::Keys => 8 << 20,
-        Table::Meta | Table::Streams | Table::Garbage => 2 << 20,
+fn options(table: Table, settings: Settings) -> KeyspaceCreateOptions {
+    let share = match table {
+        Table::Records => 1,
+        Table::States | Table::Keys => 3,
+        Table::Meta | Table::Streams | Table::Garbage => 9,
     };
-    KeyspaceCreateOptions::default().max_memtable_size(memory)
+    KeyspaceCreateOptions::default().max_memtable_size(settings.buffer_bytes / share)
 }
 
 /// In the table `Meta`: the number of the last batch.
 const NUMBER: &[u8] = b"number";
+
+/// Of a table so many buffers may wait to be written, and so many files to be sorted in: below 4 and 20, where fjall slows
+/// down writes itself.
+const MAX_SEALED: usize = 2;
+const MAX_UNSORTED: usize = 16;
+
+/// Until the engine's threads are looked at again.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// So many files are open at most.
 const MAX_FILES: usize = 256;

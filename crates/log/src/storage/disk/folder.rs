@@ -43,6 +43,29 @@ impl Folder {
         self.path.join(DATA)
     }
 
+    /// Where damaged files are kept.
+    pub(super) fn damaged(&self) -> PathBuf {
+        self.path.join(DAMAGED)
+    }
+
+    /// Bytes that all its files take. Journals have their length from the beginning, so it is blocks that count.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        let mut bytes = 0;
+        let mut folders = vec![self.path.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).ok()?.flatten() {
+                // A file may go meanwhile.
+                let Ok(data) = entry.metadata() else { continue };
+                if data.is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    bytes += allocated(&data);
+                }
+            }
+        }
+        Some(bytes)
+    }
+
     /// Whether so many bytes can be written to a file here.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         let path = self.path.join(TRIAL);
@@ -117,8 +140,19 @@ impl Folder {
     }
 }
 
+#[cfg(unix)]
+fn allocated(data: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::blocks(data) * 512
+}
+
+#[cfg(not(unix))]
+fn allocated(data: &fs::Metadata) -> u64 {
+    data.len()
+}
+
 const LOCK: &str = "lock";
 const DATA: &str = "data";
+const DAMAGED: &str = "damaged";
 const TRIAL: &str = "trial";
 const FORMAT_FILE: &str = "format";
 const FORMAT_PREFIX: &str = "longwire-log ";

@@ -9,9 +9,10 @@
 
 mod engine;
 mod folder;
+mod journal;
+mod repair;
 
 use std::{
-    path::Path,
     sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
@@ -19,16 +20,17 @@ use std::{
 use fjall::Snapshot;
 
 use self::{
-    engine::{Engine, Fault},
+    engine::{Engine, Fault, Settings},
     folder::Folder,
+    repair::Repair,
 };
 use super::{Batch, CommitError, ReadError, Storage, Table, View, Visitor};
-use crate::{Histogram, OpenError, Report};
+use crate::{Config, Histogram, OpenError, Report};
 
 /// A folder on disk.
 pub(crate) struct Disk {
     folder: Folder,
-    cache_bytes: u64,
+    settings: Settings,
     /// None where it could not be opened again after trouble.
     engine: RwLock<Option<Engine>>,
     trouble: Mutex<Trouble>,
@@ -37,16 +39,19 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// Opens a folder, and makes it where it is not there.
-    pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<(Self, Report), OpenError> {
-        let (folder, created) = Folder::open(path)?;
-        let report = Report { created, ..Report::default() };
-        let engine = Engine::open(&folder.data(), cache_bytes).map_err(|fault| match fault {
+    pub(crate) fn open(config: &Config) -> Result<(Self, Report), OpenError> {
+        let settings =
+            Settings { cache_bytes: config.cache_bytes, buffer_bytes: config.buffer_bytes };
+        let (folder, created) = Folder::open(&config.folder)?;
+        let (engine, repair) = open(&folder, settings).map_err(|fault| match fault {
             Fault::Corrupt(detail) => folder.corrupt(detail),
             other => folder.refused(&other.to_string()),
         })?;
+        let Repair { torn, corrupt, .. } = repair;
+        let report = Report { created, corrupt, torn, ..Report::default() };
         let disk = Self {
             folder,
-            cache_bytes,
+            settings,
             engine: RwLock::new(Some(engine)),
             trouble: Mutex::new(Trouble::None),
             syncs: Mutex::default(),
@@ -57,6 +62,11 @@ impl Disk {
     /// How long each fsync took, in microseconds.
     pub(crate) fn syncs(&self) -> Histogram {
         self.syncs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        self.folder.bytes()
     }
 
     /// Writes a batch with the engine as it is.
@@ -75,7 +85,7 @@ impl Disk {
         let mut engine = self.engine_mut();
         // Two cannot be open at once.
         *engine = None;
-        let opened = Engine::open(&self.folder.data(), self.cache_bytes)?;
+        let (opened, _) = open(&self.folder, self.settings)?;
         if let Some(refused) = refused
             && opened.number() == refused.number
         {
@@ -214,6 +224,15 @@ impl View for Held<'_> {
         let engine = self.engine.as_ref().ok_or_else(closed)?;
         engine.scan(&self.snapshot, table, from, to, backwards, visit)
     }
+}
+
+/// Opens the engine, with its journals put in order.
+fn open(folder: &Folder, settings: Settings) -> Result<(Engine, Repair), Fault> {
+    let mut repair = Repair::prepare(&folder.data(), &folder.damaged())
+        .map_err(|error| Fault::Unknown(error.to_string()))?;
+    let engine = Engine::open(&folder.data(), settings)?;
+    repair.finish(&engine)?;
+    Ok((engine, repair))
 }
 
 fn closed() -> ReadError {

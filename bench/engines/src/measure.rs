@@ -1,0 +1,53 @@
+//! Times, memory, and chance.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result};
+
+/// Times of single operations.
+#[derive(Debug, Default)]
+pub(crate) struct Times(Vec<u32>);
+
+impl Times {
+    pub(crate) fn record(&mut self, time: Duration) {
+        self.0.push(u32::try_from(time.as_micros()).unwrap_or(u32::MAX));
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The times that 50 %, 99 % and all are within, in microseconds.
+    pub(crate) fn percentiles(&mut self) -> [u32; 3] {
+        self.0.sort_unstable();
+        let at = |share: usize| {
+            let last = self.0.len().saturating_sub(1);
+            self.0.get(last * share / 100).copied().unwrap_or(0)
+        };
+        [at(50), at(99), at(100)]
+    }
+}
+
+/// What the process has in memory, and had at most, in MiB.
+pub(crate) fn memory() -> Result<(u64, u64)> {
+    let status = fs::read_to_string("/proc/self/status").context("this needs Linux")?;
+    let read = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let missing = "the kernel tells no memory";
+    Ok((read("VmRSS:").context(missing)? >> 10, read("VmHWM:").context(missing)? >> 10))
+}
+
+/// Chance that a seed decides (`SplitMix64`).
+#[derive(Debug)]
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}

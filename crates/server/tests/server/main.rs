@@ -1,0 +1,16 @@
+//! The server over real sockets.
+
+mod access;
+mod channels;
+mod connections;
+mod development;
+mod disk;
+mod events;
+mod limits;
+mod misuse;
+mod protocol;
+mod shutdown;
+mod slow;
+mod socket;
+mod start;
+mod support;

@@ -1,0 +1,52 @@
+//! A client that takes less than is published.
+
+use serde_json::json;
+
+use crate::support::{
+    TestServer,
+    http::{get, post},
+    ws::Client,
+};
+
+#[tokio::test]
+async fn a_slow_reader_gets_everything_from_the_stream() {
+    let server = TestServer::with(|config| {
+        let namespace = config.namespaces.get_mut("default").expect("there");
+        namespace.retention.bytes = Some(longwire_server::config::Size(64 << 20));
+    })
+    .await;
+    let subscriptions = json!([{ "sub": 1, "channel": "demo" }]);
+    let (mut slow, _) = Client::connect(server.addr(), subscriptions).await;
+    let content = "x".repeat(60 << 10);
+    // More than the sockets and the queue hold: nobody reads meanwhile.
+    let count: u64 = 400;
+    for number in 1..=count {
+        let path = "/v1/channels/demo/messages";
+        let published = post(server.addr(), path, content.clone()).send().await.ok();
+        assert_eq!(published["seq"], number);
+    }
+    let connections = get(server.addr(), "/v1/connections").send().await.ok();
+    assert_eq!(connections["connections"][0]["congested"], true);
+    let metrics = get(server.addr(), "/metrics").send().await;
+    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+    let queue = metrics.lines().find_map(|line| line.strip_prefix("longwire_queue_bytes "));
+    let queue: u64 = queue.expect("measured").parse().expect("a number");
+    assert!(queue < 2 << 20, "{queue} bytes wait");
+    let mut seen = 0;
+    while seen < count {
+        let push = slow.hear().await;
+        let records = match push["type"].as_str() {
+            Some("message") => vec![push.clone()],
+            Some("page") => push["messages"].as_array().expect("records").clone(),
+            _ => panic!("{push}"),
+        };
+        assert_eq!(push["prev"], seen);
+        for record in records {
+            seen += 1;
+            assert_eq!(record["seq"], seen);
+        }
+    }
+    let published = post(server.addr(), "/v1/channels/demo/messages", "live").send().await.ok();
+    assert_eq!(published["seq"], count + 1);
+    assert_eq!(slow.hear().await["data"], "live");
+}
