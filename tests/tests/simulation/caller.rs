@@ -57,11 +57,21 @@ pub(crate) enum What {
     /// One publication, or a batch.
     Publish(Vec<Item>),
     History(Asked),
-    Info { channel: usize, floor: Option<(u64, u64)> },
+    Info {
+        channel: usize,
+        floor: Option<(u64, u64)>,
+    },
     Channels,
-    End { channel: usize },
-    Delete { channel: usize },
-    Disconnect { session: SessionId, come_back: bool },
+    End {
+        channel: usize,
+    },
+    Delete {
+        channel: usize,
+    },
+    Disconnect {
+        session: SessionId,
+        come_back: bool,
+    },
 }
 
 /// A publication of a call.
@@ -81,7 +91,7 @@ impl Caller {
         Self {
             number,
             is_producer: stage.chance.percent(50),
-            left: u32::try_from(stage.chance.scaled(1, 60)).expect("small"),
+            left: u32::try_from(stage.chance.scaled(1, stage.swarm.publications)).expect("small"),
             call: None,
             wanted: Vec::new(),
             next_act: Duration::ZERO,
@@ -205,6 +215,7 @@ impl Caller {
     fn item(&mut self, channel: usize, stage: &mut Stage) -> Item {
         let shape = shape(stage);
         let tag = stage.truth.publish(channel, shape, false, None);
+        stage.truth.publications[tag as usize].is_produced = self.is_producer;
         let producer = self.is_producer.then(|| {
             let (life, next) = self.producing.entry(channel).or_insert((1, 1));
             *next += 1;
@@ -301,7 +312,8 @@ impl Caller {
                 }
             }
         }
-        Invariant::AnsweredOnce.check(results.next().is_none(), || "more answers than asked".into());
+        Invariant::AnsweredOnce
+            .check(results.next().is_none(), || "more answers than asked".into());
         if begins_anew {
             self.begin_life(&mut items);
         }
@@ -332,14 +344,13 @@ impl Caller {
 fn refused(item: &mut Item, refusal: &Refusal, stage: &mut Stage) -> bool {
     let tag = item.tag;
     let channel = &stage.truth.channels[item.channel];
-    let began_anew = channel.deletes > 0 || !channel.plan.durable && stage.truth.restarts > 0;
     let length = stage.truth.publications[tag as usize].payload().len();
     let is_right = match refusal.code {
         ErrorCode::StreamEnded => channel.ends > 0,
         ErrorCode::StorageFailed => stage.tally.failed_syncs > 0,
         ErrorCode::StorageFull => stage.tally.full_disks > 0,
         ErrorCode::TooLarge => length > MAX_CONTENT,
-        ErrorCode::ProducerGap => began_anew,
+        ErrorCode::ProducerGap => stage.truth.may_begin_anew(item.channel),
         ErrorCode::RateLimited | ErrorCode::Unavailable => true,
         _ => false,
     };
@@ -366,9 +377,9 @@ fn operation(what: &What, number: usize, stage: &Stage) -> Operation {
                     let (channel, publication) = each(item);
                     Operation::Publish { channel, publication }
                 }
-                (first, second) => {
-                    Operation::Batch(first.into_iter().chain(second).chain(items).map(each).collect())
-                }
+                (first, second) => Operation::Batch(
+                    first.into_iter().chain(second).chain(items).map(each).collect(),
+                ),
             }
         }
         What::History(asked) => Operation::History(asked.history(&stage.truth)),
@@ -407,11 +418,11 @@ fn check_answer(what: &What, outcome: &Result<Answer, Refusal>, stage: &mut Stag
             check_mismatch(asked, refusal, stage);
             true
         }
-        (What::Info { floor, .. }, Ok(Answer::Info(info))) => floor.is_none_or(|(of, last)| {
-            of != info.position.epoch.get() || last <= info.position.seq
-        }),
+        (What::Info { floor, .. }, Ok(Answer::Info(info))) => floor
+            .is_none_or(|(of, last)| of != info.position.epoch.get() || last <= info.position.seq),
         (What::Info { channel, floor }, Err(refusal)) => {
-            let may_be_gone = floor.is_none_or(|(of, _)| stage.truth.may_have_begun_anew(*channel, of));
+            let may_be_gone =
+                floor.is_none_or(|(of, _)| stage.truth.may_have_begun_anew(*channel, of));
             refusal.code == ErrorCode::NotFound && may_be_gone
         }
         (What::Channels, Ok(Answer::Channels { channels, next })) => {

@@ -16,9 +16,13 @@ pub(crate) fn payload(tag: u32, kind: Kind, padding: usize) -> Payload {
     let padding = "x".repeat(padding);
     match kind {
         Kind::Text => Payload::text(format!("#{tag}# {padding}é\n")),
-        Kind::Json => Payload::from_json(&format!(r##"{{"of":"#{tag}#","list":[1,-2,null,true],"padding":"{padding}"}}"##))
-            .expect("it is JSON"),
-        Kind::Binary => Payload::Binary(Bytes::from([format!("#{tag}#").as_bytes(), padding.as_bytes(), &[0, 0xff]].concat())),
+        Kind::Json => Payload::from_json(&format!(
+            r##"{{"of":"#{tag}#","list":[1,-2,null,true],"padding":"{padding}"}}"##
+        ))
+        .expect("it is JSON"),
+        Kind::Binary => Payload::Binary(Bytes::from(
+            [format!("#{tag}#").as_bytes(), padding.as_bytes(), &[0, 0xff]].concat(),
+        )),
     }
 }
 

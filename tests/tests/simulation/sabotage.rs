@@ -72,7 +72,9 @@ pub(crate) fn push(stage: &mut Stage, session: SessionId, push: &Push) -> Option
     {
         sabotage.robbed = None;
         let pushed = match pushed.clone() {
-            Pushed::Message { skipped, record, .. } => Pushed::Message { prev: at, skipped, record },
+            Pushed::Message { skipped, record, .. } => {
+                Pushed::Message { prev: at, skipped, record }
+            }
             Pushed::Page { records, more, .. } => Pushed::Page { prev: at, records, more },
             other => other,
         };
@@ -117,7 +119,8 @@ pub(crate) fn answers_twice(stage: &mut Stage) -> bool {
 /// The answer to a publication, and where that says that it lies.
 pub(crate) fn answer(stage: &mut Stage, message: &ServerMessage) -> Option<ServerMessage> {
     let ServerMessage::Published { id, published } = message else { return None };
-    let position = published.position.filter(|it| it.seq > 1 && is_planted(stage, Bug::Misplaces))?;
+    let position =
+        published.position.filter(|it| it.seq > 1 && is_planted(stage, Bug::Misplaces))?;
     let position = Some(Position { seq: position.seq - 1, ..position });
     Some(ServerMessage::Published { id: *id, published: Published { position, ..*published } })
 }

@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) steps: u64,
+    /// What all steps come to: two runs of a seed have the same.
+    pub(crate) trace: u64,
     pub(crate) acked: usize,
     pub(crate) unknown: usize,
     pub(crate) duplicates: usize,
@@ -18,6 +20,8 @@ pub(crate) struct Tally {
     pub(crate) drains: usize,
     pub(crate) failed_syncs: usize,
     pub(crate) full_disks: usize,
+    pub(crate) unreadable: usize,
+    pub(crate) overloads: usize,
     pub(crate) spoilt: usize,
     pub(crate) bans: usize,
     pub(crate) ends: usize,
@@ -48,11 +52,33 @@ impl Tally {
         }
         sum! {
             steps acked unknown duplicates refusals oversized histories congested paused disconnects cuts kills
-            drains failed_syncs full_disks spoilt bans ends deletions expired_tokens foreign_tickets
+            drains failed_syncs full_disks unreadable overloads spoilt bans ends deletions expired_tokens foreign_tickets
             client_restarts received doubled lost skipped resets reconnects
         }
         self.most_buffered = most_buffered.max(run.most_buffered);
         self.most_pushed = most_pushed.max(run.most_pushed);
         self.slowest_ms = slowest_ms.max(run.slowest_ms);
+    }
+
+    /// Takes a step into the trace.
+    pub(crate) fn step(&mut self, of: u64) {
+        self.steps += 1;
+        self.trace = (self.trace.rotate_left(5) ^ of).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    /// A simulation that hardly reaches a place proves nothing about it.
+    pub(crate) fn check(&self, runs: u64) {
+        macro_rules! reached {
+            ($($field:ident > $share:expr;)*) => {
+                $(assert!(self.$field as f64 > $share * runs as f64, "{}: {self:#?}", stringify!($field));)*
+            };
+        }
+        reached! {
+            acked > 30.0; unknown > 3.0; duplicates > 0.3; refusals > 10.0; oversized > 0.02; histories > 3.0;
+            congested > 1.0; paused > 1.0; disconnects > 1.0; cuts > 1.0; kills > 0.7; drains > 0.2;
+            failed_syncs > 0.5; full_disks > 1.0; unreadable > 1.0; overloads > 0.7; spoilt > 1.0; bans > 0.2;
+            ends > 1.0; deletions > 1.0; expired_tokens > 0.5; foreign_tickets > 0.1; client_restarts > 1.0;
+            received > 100.0; lost > 2.0; skipped > 3.0; resets > 1.0; reconnects > 0.7;
+        }
     }
 }

@@ -33,12 +33,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(
-        channel: usize,
-        start: Start,
-        asked: Option<Policy>,
-        truth: &Truth,
-    ) -> Self {
+    pub(crate) fn new(channel: usize, start: Start, asked: Option<Policy>, truth: &Truth) -> Self {
         let plan = &truth.channels[channel].plan;
         Self {
             channel,
@@ -85,7 +80,9 @@ impl Watch {
             }
         }
         match event {
-            Event::Message(message) if message.record.seq == 0 => self.take_ephemeral(message, truth),
+            Event::Message(message) if message.record.seq == 0 => {
+                self.take_ephemeral(message, truth)
+            }
             Event::Message(message) => self.take(message, truth),
             Event::Lost(lost) => self.lose(*lost, truth),
             Event::Reset(position) => self.reset(*position, truth),
@@ -132,7 +129,9 @@ impl Watch {
     fn at(&self, event: &dyn std::fmt::Debug) -> (u64, u64) {
         match self.position {
             Some(Position { epoch, seq }) => (epoch.get(), seq),
-            None => Invariant::BeginsRight.broken(format!("{event:?} is told before its beginning")),
+            None => {
+                Invariant::BeginsRight.broken(format!("{event:?} is told before its beginning"))
+            }
         }
     }
 
@@ -141,9 +140,8 @@ impl Watch {
         let (of, last) = self.at(message);
         let seq = record.seq;
         truth.seen(self.channel, epoch.get(), record);
-        Invariant::NoGap.check(epoch.get() == of, || {
-            format!("{message:?} is of another epoch than {self:?}")
-        });
+        Invariant::NoGap
+            .check(epoch.get() == of, || format!("{message:?} is of another epoch than {self:?}"));
         Invariant::NoDouble.check(seq > last, || format!("{message:?} comes to {self:?}"));
         let between = seq - last - 1 + self.owed;
         let may_be = match self.policy {
@@ -183,9 +181,8 @@ impl Watch {
                 format!("{seq} of {lost:?} is there: {self:?}, {life:?}")
             });
         }
-        Invariant::LostIsGone.check(to <= truth.last(epoch.get()), || {
-            format!("{lost:?} never was: {self:?}")
-        });
+        Invariant::LostIsGone
+            .check(to <= truth.last(epoch.get()), || format!("{lost:?} never was: {self:?}"));
         self.position = Some(Position { epoch, seq: to });
     }
 

@@ -2,9 +2,7 @@
 
 use std::collections::VecDeque;
 
-use longwire_channel::{
-    ErrorCode, HistoryPage, Order, Position, Publish, Published, Start, Token,
-};
+use longwire_channel::{ErrorCode, HistoryPage, Order, Position, Publish, Published, Start, Token};
 use longwire_client::{
     HistoryError, PublishError,
     machine::{PublicationId, RequestId},
@@ -140,8 +138,7 @@ impl Client {
     fn send(&mut self, tag: u32, has_own_key: bool, stage: &mut Stage) {
         let known = &stage.truth.publications[tag as usize];
         let mut publication = known.publication();
-        publication.key =
-            has_own_key.then(|| Token::new(&format!("own {tag}")).expect("valid"));
+        publication.key = has_own_key.then(|| Token::new(&format!("own {tag}")).expect("valid"));
         let channel = stage.truth.channels[known.channel].plan.name.clone();
         let timeout = if !has_own_key || stage.is_calm || stage.chance.percent(50) {
             None
@@ -274,4 +271,3 @@ pub(crate) fn shape(stage: &mut Stage) -> Shape {
     let padding = usize::try_from(stage.chance.scaled(1, most)).expect("small");
     Shape { kind, padding }
 }
-

@@ -91,7 +91,9 @@ impl World {
         let stats = self.server.as_ref().map(|it| it.stats().clone()).unwrap_or_default();
         Invariant::Converges.check(is_empty(self), || format!("clients have left: {stats:?}"));
         Invariant::Bounded.check(
-            stats.channels == 0 && stats.subscriptions == Default::default() && stats.congested == 0,
+            stats.channels == 0
+                && stats.subscriptions == Default::default()
+                && stats.congested == 0,
             || format!("something is left behind: {stats:?}"),
         );
     }
