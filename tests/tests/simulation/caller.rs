@@ -428,12 +428,12 @@ fn check_answer(what: &What, outcome: &Result<Answer, Refusal>, stage: &mut Stag
         (What::Channels, Ok(Answer::Channels { channels, next })) => {
             next.is_none() && channels.is_sorted_by(|one, other| one.channel < other.channel)
         }
-        (What::End { .. }, Ok(Answer::Ended(_))) => true,
         (What::Delete { channel }, Ok(Answer::Deleted)) => {
             stage.truth.deletion_acked(*channel);
             true
         }
-        (What::Disconnect { .. }, Ok(Answer::Disconnected(1))) => true,
+        (What::End { .. }, Ok(Answer::Ended(_)))
+        | (What::Disconnect { .. }, Ok(Answer::Disconnected(1))) => true,
         (What::Disconnect { .. }, Err(refusal)) => refusal.code == ErrorCode::NotFound,
         (What::End { .. } | What::Delete { .. }, Err(refusal)) => {
             refusal.code == ErrorCode::StorageFailed && stage.tally.failed_syncs > 0

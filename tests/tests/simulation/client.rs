@@ -384,7 +384,6 @@ impl Client {
         for notice in iter::from_fn(|| self.machine.poll_notice()).collect::<Vec<_>>() {
             match notice {
                 Notice::State(ConnectionState::Closed(cause)) => self.check_cause(&cause, stage),
-                Notice::State(_) => {}
                 Notice::Subscription(id, event) => {
                     self.told(id, &event, stage);
                     if sabotage::doubles(stage, &event) {

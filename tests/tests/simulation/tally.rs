@@ -68,17 +68,30 @@ impl Tally {
 
     /// A simulation that hardly reaches a place proves nothing about it.
     pub(crate) fn check(&self, runs: u64) {
+        let is_reached = |count: u64, thousandth: u64| count * 1_000 > thousandth * runs;
         macro_rules! reached {
-            ($($field:ident > $share:expr;)*) => {
-                $(assert!(self.$field as f64 > $share * runs as f64, "{}: {self:#?}", stringify!($field));)*
+            ($($field:ident $thousandth:literal)*) => {
+                $({
+                    let count = u64::try_from(self.$field).expect("it is counted by ones");
+                    let name = stringify!($field);
+                    assert!(is_reached(count, $thousandth), "hardly any {name}: {self:#?}");
+                })*
             };
         }
-        reached! {
-            acked > 30.0; unknown > 3.0; duplicates > 0.3; refusals > 10.0; oversized > 0.02; histories > 3.0;
-            congested > 1.0; paused > 1.0; disconnects > 1.0; cuts > 1.0; kills > 0.7; drains > 0.2;
-            failed_syncs > 0.5; full_disks > 1.0; unreadable > 1.0; overloads > 0.7; spoilt > 1.0; bans > 0.2;
-            ends > 1.0; deletions > 1.0; expired_tokens > 0.5; foreign_tickets > 0.1; client_restarts > 1.0;
-            received > 100.0; lost > 2.0; skipped > 3.0; resets > 1.0; reconnects > 0.7;
+        // So many in a thousand runs, at the least.
+        #[allow(
+            clippy::useless_conversion,
+            clippy::unnecessary_fallible_conversions,
+            reason = "some are usizes"
+        )]
+        {
+            reached! {
+                acked 30_000 unknown 3_000 duplicates 300 refusals 10_000 oversized 20 histories 3_000
+                congested 1_000 paused 1_000 disconnects 1_000 cuts 1_000 kills 700 drains 200
+                failed_syncs 500 full_disks 1_000 unreadable 1_000 overloads 700 spoilt 1_000 bans 200
+                ends 1_000 deletions 1_000 expired_tokens 500 foreign_tickets 100 client_restarts 1_000
+                received 100_000 lost 2_000 skipped 3_000 resets 1_000 reconnects 700
+            }
         }
     }
 }

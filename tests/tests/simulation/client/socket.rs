@@ -144,11 +144,15 @@ impl Socket {
                 self.subscriptions.extend(begun.map(|(sub, _)| *sub));
             }
             ServerMessage::Subscribed { id, subscribed } => {
-                self.answer(*id, message);
+                let command = self.answer(*id, message);
+                let is_right = matches!(command, Command::Subscribe(sub) if sub == subscribed.sub);
+                Invariant::AnsweredOnce.check(is_right, || format!("{message:?} to {command:?}"));
                 self.subscriptions.insert(subscribed.sub);
             }
             ServerMessage::Unsubscribed { id, sub } => {
-                self.answer(*id, message);
+                let command = self.answer(*id, message);
+                let is_right = matches!(command, Command::Unsubscribe(it) if it == *sub);
+                Invariant::AnsweredOnce.check(is_right, || format!("{message:?} to {command:?}"));
                 self.subscriptions.remove(sub);
             }
             ServerMessage::Published { id, .. }

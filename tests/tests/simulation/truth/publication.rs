@@ -25,7 +25,6 @@ pub(crate) struct Publication {
     floor: Option<(u64, u64)>,
     /// Where it lies: its numbers in each life of the stream that has it. More than one where its key was forgotten.
     pub(crate) stored: BTreeMap<u64, Vec<u64>>,
-    is_acked: bool,
 }
 
 /// Of what form a content is.
@@ -58,10 +57,6 @@ impl Publication {
             ..longwire_channel::Publication::new(self.payload())
         }
     }
-
-    pub(crate) fn is_acked(&self) -> bool {
-        self.is_acked
-    }
 }
 
 impl Truth {
@@ -84,7 +79,6 @@ impl Truth {
             made: self.now,
             floor: self.channels[channel].acked,
             stored: BTreeMap::new(),
-            is_acked: false,
         });
         tag
     }
@@ -92,7 +86,6 @@ impl Truth {
     /// A publisher is told where its publication lies.
     pub(crate) fn acked(&mut self, tag: u32, position: Option<Position>) {
         let publication = &mut self.publications[tag as usize];
-        publication.is_acked = true;
         let Some(Position { epoch, seq }) = position else {
             Invariant::AckedIsThere.check(publication.ephemeral, || {
                 format!("#{tag} is acknowledged without a position")

@@ -172,7 +172,8 @@ impl World {
 
     fn send_off(&mut self, come_back: bool) {
         let stage = &mut self.stage;
-        let sessions = self.server.as_ref().map_or_else(Vec::new, |server| server.sessions());
+        let sessions =
+            self.server.as_ref().map_or_else(Vec::new, super::super::server::Server::sessions);
         let Some(session) = sessions.get(stage.chance.index(sessions.len().max(1))) else { return };
         stage.tally.bans += usize::from(!come_back);
         let what = What::Disconnect { session: *session, come_back };
