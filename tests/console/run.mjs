@@ -13,8 +13,8 @@ const { chromium } = createRequire(join(env.LONGWIRE_PLAYWRIGHT, "package.json")
 /** How long anything that is waited for may take: seconds, but not on a busy machine. */
 const LIMIT = 60_000;
 
-/** What Chromium says of a server that is away for a moment; everything else in its console is a fault. */
-const AWAY = /ERR_CONNECTION_(REFUSED|RESET)|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|ERR_INCOMPLETE_CHUNKED/;
+/** What Chromium says of a server that is away for a moment; everything else that it complains of is a fault. */
+const AWAY = /ERR_CONNECTION_(REFUSED|RESET|CLOSED)|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|(status of|response code:) 503/;
 
 const [, , scenario, url, argument] = process.argv;
 const { default: run } = await import(`./scenarios/${scenario}.mjs`);

@@ -30,7 +30,7 @@ impl Console {
     /// Starts `longwire serve` on a free port.
     pub fn start() -> Result<Self> {
         let data = tempfile::tempdir().context("cannot make a temporary folder")?;
-        let mut command = Command::new(binaries::longwire()?);
+        let mut command = binaries::longwire_command()?;
         // In this folder there is no configuration, and the data goes into it.
         command.current_dir(data.path());
         command.args(["serve", "--listen", "127.0.0.1:0"]);

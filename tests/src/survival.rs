@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::binaries;
 use crate::processes::Process;
 
 /// How long the server may take until it listens: it may have much to read.
@@ -85,7 +86,7 @@ impl Server {
 }
 
 fn command(binary: &Path, folder: &Path, listen: &str) -> Command {
-    let mut command = Command::new(binary);
+    let mut command = binaries::without_settings(Command::new(binary));
     command.current_dir(folder).args(["serve", "--no-supervisor", "--listen", listen]);
     // The publishers are to run as fast as they can, and the checks want all of it.
     command.args(["--set", "limits.publish_rate=1000000"]);

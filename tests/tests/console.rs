@@ -41,6 +41,17 @@ fn nothing_is_lost_or_doubled_by_a_cut_a_slow_reader_and_a_kill() -> Result<()> 
     Ok(())
 }
 
+/// `Go slow` is no play: the server feels it, keeps little for B, and lets it read the log.
+#[test]
+fn a_slow_reader_is_held_back_at_the_server_and_reads_the_log() -> Result<()> {
+    let seen = Console::start()?.run("held-back", None)?;
+    assert_whole(&seen);
+    assert!(seen["congested"].as_u64() >= Some(1), "{seen:#}");
+    assert!(seen["pages"].as_u64() >= Some(1), "nothing was read from the log: {seen:#}");
+    assert!(seen["heldBack"].as_u64() < seen["mostBehind"].as_u64(), "A waited for B: {seen:#}");
+    Ok(())
+}
+
 #[test]
 fn the_proof_holds_over_a_slow_network_in_a_browser_that_cannot_read_slowly() -> Result<()> {
     let seen = Console::start()?.run("slow-network", None)?;

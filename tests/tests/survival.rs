@@ -44,6 +44,8 @@ fn every_acknowledged_message_survives_fifty_kills_once_and_in_order() -> Result
     let mut server = Server::start(&binary, folder.path())?;
     let address = server.address();
     let runtime = Runtime::new()?;
+    // Clients begin to connect as they are made.
+    let _within = runtime.enter();
     let stop = Arc::new(AtomicBool::new(false));
 
     let mut node = Command::new(longwire_toolbox::peer::require_program("node")?);

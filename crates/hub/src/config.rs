@@ -17,7 +17,8 @@ pub struct HubConfig {
     /// Bytes of the largest message from a client: the driver keeps to it; the hub tells it in `connected`.
     /// Default: 128 KiB.
     pub max_message_bytes: u64,
-    /// Publications a second of one session; twice as many may come at once. Default: 1,000. Beyond it: `rate_limited`.
+    /// Publications a second of one session; twice as many may come at once. Default: 1,000. Beyond it: `rate_limited`,
+    /// all of them for 100 ms at least, so that none overtakes one that was refused.
     pub publish_rate: u32,
     /// Commands of one session that wait for their answers. Default: 1,024. Beyond it: `rate_limited`. As many may
     /// come while the pipe is congested; beyond that the session ends with 4001.

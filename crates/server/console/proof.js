@@ -7,6 +7,7 @@ import { Publisher } from "./publisher.js";
 import { Pace, slowSockets } from "./slow-socket.js";
 import { Subscriber } from "./subscriber.js";
 
+const NAMESPACE = "demo";
 const RATES = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 /** How long B stays slow, in milliseconds. */
 const SLOW = 10_000;
@@ -39,7 +40,7 @@ class Proof {
   #levels = [];
 
   constructor() {
-    const channel = `demo:proof-${randomName()}`;
+    const channel = `${NAMESPACE}:proof-${randomName()}`;
     this.#publisher = new Publisher(client, channel, (number, error) => this.#refused(number, error));
     const subscriber = (name, connection) =>
       new Subscriber(find(`subscriber-${name}`), connection, channel, this.#publisher, {
@@ -49,7 +50,7 @@ class Proof {
     this.#subscribers = { a: subscriber("a", client), b: subscriber("b", this.#b) };
     this.#watchConnections();
     this.#listen();
-    this.#identify();
+    this.#warn();
     this.#note(`Both subscribers wait on ${channel}.`);
     setInterval(() => {
       for (const subscriber of Object.values(this.#subscribers)) subscriber.sample();
@@ -121,7 +122,7 @@ class Proof {
     let most = 0;
     b.slow = true;
     this.#pace.slow = true;
-    button.setAttribute("aria-pressed", "true");
+    button.dataset.on = "true";
     this.#note("B reads two frames a second.", "warn");
     const tick = setInterval(() => {
       const left = SLOW - (performance.now() - start);
@@ -134,7 +135,7 @@ class Proof {
       this.#endSlow = null;
       b.slow = false;
       this.#pace.slow = false;
-      button.setAttribute("aria-pressed", "false");
+      delete button.dataset.on;
       write(find("slow-text"), "Go slow");
       end(`B slow ${span(performance.now() - start)}`);
       const freed = performance.now();
@@ -166,7 +167,16 @@ class Proof {
   }
 
   async #identify() {
-    this.#process = (await serverInfo())?.pid ?? null;
+    const info = await serverInfo();
+    this.#process = info?.pid ?? null;
+    return info;
+  }
+
+  /** A namespace that is configured to be in memory keeps no promise over a kill, and the page must not make it. */
+  async #warn() {
+    const namespaces = (await this.#identify())?.namespaces ?? {};
+    if ((namespaces[NAMESPACE] ?? namespaces[""])?.durability !== "memory") return;
+    this.#note(`The namespace ${NAMESPACE} is in memory here: a killed server takes what it held.`, "warn");
   }
 
   /** Waits until the first of the connections has come back, and gives the instant. */

@@ -9,6 +9,7 @@ use longwire_channel::{
 use super::{
     Hub, millis,
     session::{Beginning, Phase, Session},
+    state::Event,
     timers::{NEVER, Tick, Timer},
 };
 use crate::{Credentials, Denied, Effect, Identity, PipeInfo, SessionId};
@@ -283,7 +284,7 @@ impl Hub {
         session.stuffed = 0;
         self.stats.congested += 1;
         self.arm(id);
-        self.step_all(id, super::state::Event::Congested);
+        self.step_all(id, Event::Congested);
     }
 
     pub(super) fn drained(&mut self, id: SessionId) {
@@ -298,7 +299,7 @@ impl Hub {
         }
         self.arm(id);
         self.tell_resets(id);
-        self.step_all(id, super::state::Event::Drained);
+        self.step_all(id, Event::Drained);
         self.queue_session(id);
         self.next_history(id);
     }

@@ -8,7 +8,7 @@ use longwire_channel::{
 
 use super::{
     Hub,
-    bucket::Bucket,
+    bucket::{Bucket, Refused},
     millis,
     pending::{Pending, Publisher},
     session::Outstanding,
@@ -18,6 +18,10 @@ use crate::{Action, SessionId, broker::Request};
 impl Hub {
     pub(super) fn publish(&mut self, id: SessionId, command: u64, publish: Publish, bytes: usize) {
         if let Err(refusal) = self.check_room(id, bytes) {
+            let now = self.now;
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.bucket.close(refusal.retry_after_ms.unwrap_or(0), now);
+            }
             return self.refuse(id, command, refusal);
         }
         let Publish { channel, mut publication } = publish;
@@ -160,18 +164,20 @@ impl Hub {
                 rates.push((namespace, Bucket::new(now)));
                 rates.len() - 1
             });
-            rates[at].1.take(rate, now).map_err(|retry| too_fast(rate, retry))?;
+            rates[at].1.take(rate, now).map_err(|refused| too_fast(rate, refused))?;
         }
-        session.bucket.take(rate, now).map_err(|retry| too_fast(rate, retry))
+        session.bucket.take(rate, now).map_err(|refused| too_fast(rate, refused))
     }
 }
 
-fn too_fast(rate: u32, retry_after_ms: u64) -> Refusal {
-    Refusal {
-        retry_after_ms: Some(retry_after_ms),
-        ..Refusal::new(
-            ErrorCode::RateLimited,
-            format!("more than {rate} publications a second: send them more slowly"),
-        )
-    }
+fn too_fast(rate: u32, refused: Refused) -> Refusal {
+    let (retry, words) = match refused {
+        Refused::Empty(retry) => {
+            (retry, format!("more than {rate} publications a second: send them more slowly"))
+        }
+        Refused::Closed(retry) => {
+            (retry, "one before it was refused for a time: send them again in their order".into())
+        }
+    };
+    Refusal { retry_after_ms: Some(retry), ..Refusal::new(ErrorCode::RateLimited, words) }
 }

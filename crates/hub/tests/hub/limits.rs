@@ -65,6 +65,7 @@ fn so_many_commands_wait_and_no_more() {
     assert!(refusal.retry_after_ms.is_some());
     hall.release(0);
     assert!(matches!(hall.take(session), Some(ServerMessage::Published { id: 0, .. })));
+    hall.pass(ms(100));
     hall.receive(session, publish(5, "a", publication("x")));
     assert_eq!(hall.take(session), None);
 }
@@ -83,6 +84,12 @@ fn so_many_bytes_of_commands_wait_and_no_more() {
     assert_eq!(hall.error(session).code, ErrorCode::RateLimited);
     hall.release(0);
     hall.take(session);
+    // What was sent behind it, before its sender knew, does not overtake it.
+    hall.input(large(3));
+    let refusal = hall.error(session);
+    assert_eq!((refusal.code, refusal.retry_after_ms), (ErrorCode::RateLimited, Some(100)));
+    assert!(refusal.message.contains("in their order"), "{refusal}");
+    hall.pass(ms(100));
     hall.input(large(3));
     assert_eq!(hall.take(session), None);
 }

@@ -310,6 +310,30 @@ fn a_broker_that_cannot_attach_refuses_the_subscription() {
 }
 
 #[test]
+fn who_asks_again_while_the_channel_is_given_up_is_refused_as_well() {
+    let mut hall = Hall::new();
+    let other = hall.connect();
+    hall.hold_events = true;
+    let session = hall.open();
+    let subscriptions = vec![subscribe(1, "a", Start::Now, None)];
+    let connect = Connect { subscriptions, ..connect() };
+    hall.receive(session, ClientMessage::Connect(Box::new(connect)));
+    // It waits for `connected`, and comes the moment that the first one is refused.
+    let again = subscribe(2, "a", Start::Now, None);
+    hall.receive(session, ClientMessage::Subscribe { id: 2, subscribe: again });
+    let third = subscribe(3, "a", Start::Now, None);
+    hall.receive(other, ClientMessage::Subscribe { id: 3, subscribe: third });
+    if let Some(broker::Event::Completed { result, .. }) = hall.events.front_mut() {
+        *result = Err(broker::Error::Unavailable("it is away".into()));
+    }
+    hall.release(0);
+    assert!(matches!(hall.take(session), Some(ServerMessage::Connected(_))));
+    assert_eq!(hall.error(session).code, ErrorCode::Unavailable);
+    assert_eq!(hall.error(other).code, ErrorCode::Unavailable);
+    assert_eq!(hall.hub.contents().subscriptions, 0);
+}
+
+#[test]
 fn a_page_that_cannot_be_read_ends_the_subscription() {
     let mut hall = Hall::new();
     hall.publish_many("a", 3);

@@ -10,7 +10,7 @@ use longwire_channel::{
 };
 use longwire_hub::{
     HubConfig, Identity, Input, Namespace, Namespaces, Operation, Permissions, Retention,
-    simulation::{Clock, Contents, Node, Random},
+    simulation::{Chance, Clock, Contents, Node},
 };
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 
 /// Clients, a node, and what is known to be true.
 pub(crate) struct World<S: Store> {
-    random: Random,
+    random: Chance,
     store: S,
     pub(crate) node: Node<S::Broker>,
     config: HubConfig,
@@ -84,7 +84,7 @@ impl Seen {
 
 impl<S: Store> World<S> {
     pub(crate) fn new(seed: u64, mut store: S) -> Self {
-        let mut random = Random::new(seed);
+        let mut random = Chance::new(seed);
         let forgets = random.below(3) == 0;
         let mut namespace = Namespace::new(S::DURABILITY);
         namespace.retention = Retention {
@@ -100,7 +100,7 @@ impl<S: Store> World<S> {
         config.max_page_reads = 1 + random.index(3);
         config.max_pending_commands = 30;
         let clock = Clock::new(Instant::now());
-        let node = Node::new(config.clone(), random.next(), store.open(), clock);
+        let node = Node::new(config.clone(), random.bits(), store.open(), clock);
         let channels: Vec<_> = (0..=random.below(3))
             .map(|number| ChannelName::new(&format!("a:{number}")).expect("valid"))
             .collect();
@@ -338,7 +338,7 @@ impl<S: Store> World<S> {
         }
         self.store.crash(&mut self.random);
         let clock = self.node.clock;
-        let seed = self.random.next();
+        let seed = self.random.bits();
         self.node = Node::new(self.config.clone(), seed, self.store.open(), clock);
         self.node.hold_events = true;
     }
@@ -455,7 +455,7 @@ fn records_of(message: &ServerMessage) -> Vec<(u32, u64, String)> {
     records.iter().map(|it| (*sub, it.seq, text(it.payload.bytes()))).collect()
 }
 
-fn policy(random: &mut Random) -> Option<Policy> {
+fn policy(random: &mut Chance) -> Option<Policy> {
     let interval_ms = 10 + below(random, 200);
     Some(match random.below(8) {
         0 => Policy::Latest { interval_ms: 0 },
@@ -467,11 +467,11 @@ fn policy(random: &mut Random) -> Option<Policy> {
     })
 }
 
-fn pick<'a, T>(random: &mut Random, of: &'a [T]) -> &'a T {
+fn pick<'a, T>(random: &mut Chance, of: &'a [T]) -> &'a T {
     &of[random.index(of.len())]
 }
 
-fn below(random: &mut Random, bound: u32) -> u32 {
+fn below(random: &mut Chance, bound: u32) -> u32 {
     u32::try_from(random.below(bound.into())).expect("it is below a u32")
 }
 

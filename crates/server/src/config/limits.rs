@@ -11,7 +11,7 @@ use super::{ConfigError, Size, Span};
 pub struct LimitsConfig {
     /// Connections at a time, of every kind. Beyond it clients wait in the system's queue. Default: 50,000.
     pub connections: usize,
-    /// Connections at a time from one address. Beyond it a connection is closed unread. Default: no such limit,
+    /// Connections at a time from one address, or one /64 network of IPv6. Beyond it a connection is closed unread. Default: no such limit,
     /// since all clients behind a proxy have one address.
     pub connections_per_ip: Option<usize>,
     /// Bytes of one message of a client, and of the body of one publication over HTTP. Beyond it: close code 1009, or
