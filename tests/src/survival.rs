@@ -15,7 +15,7 @@ use crate::binaries;
 use crate::processes::Process;
 
 /// How long the server may take until it listens: it may have much to read.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long an HTTP request may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(20);
 

@@ -91,7 +91,7 @@ impl Caller {
         Self {
             number,
             is_producer: stage.chance.percent(50),
-            left: u32::try_from(stage.chance.scaled(1, 60)).expect("small"),
+            left: u32::try_from(stage.chance.scaled(1, stage.swarm.publications)).expect("small"),
             call: None,
             wanted: Vec::new(),
             next_act: Duration::ZERO,
@@ -215,6 +215,7 @@ impl Caller {
     fn item(&mut self, channel: usize, stage: &mut Stage) -> Item {
         let shape = shape(stage);
         let tag = stage.truth.publish(channel, shape, false, None);
+        stage.truth.publications[tag as usize].is_produced = self.is_producer;
         let producer = self.is_producer.then(|| {
             let (life, next) = self.producing.entry(channel).or_insert((1, 1));
             *next += 1;
@@ -343,14 +344,13 @@ impl Caller {
 fn refused(item: &mut Item, refusal: &Refusal, stage: &mut Stage) -> bool {
     let tag = item.tag;
     let channel = &stage.truth.channels[item.channel];
-    let began_anew = channel.deletes > 0 || !channel.plan.durable && stage.truth.restarts > 0;
     let length = stage.truth.publications[tag as usize].payload().len();
     let is_right = match refusal.code {
         ErrorCode::StreamEnded => channel.ends > 0,
         ErrorCode::StorageFailed => stage.tally.failed_syncs > 0,
         ErrorCode::StorageFull => stage.tally.full_disks > 0,
         ErrorCode::TooLarge => length > MAX_CONTENT,
-        ErrorCode::ProducerGap => began_anew,
+        ErrorCode::ProducerGap => stage.truth.may_begin_anew(item.channel),
         ErrorCode::RateLimited | ErrorCode::Unavailable => true,
         _ => false,
     };
@@ -428,12 +428,12 @@ fn check_answer(what: &What, outcome: &Result<Answer, Refusal>, stage: &mut Stag
         (What::Channels, Ok(Answer::Channels { channels, next })) => {
             next.is_none() && channels.is_sorted_by(|one, other| one.channel < other.channel)
         }
-        (What::End { .. }, Ok(Answer::Ended(_))) => true,
         (What::Delete { channel }, Ok(Answer::Deleted)) => {
             stage.truth.deletion_acked(*channel);
             true
         }
-        (What::Disconnect { .. }, Ok(Answer::Disconnected(1))) => true,
+        (What::End { .. }, Ok(Answer::Ended(_)))
+        | (What::Disconnect { .. }, Ok(Answer::Disconnected(1))) => true,
         (What::Disconnect { .. }, Err(refusal)) => refusal.code == ErrorCode::NotFound,
         (What::End { .. } | What::Delete { .. }, Err(refusal)) => {
             refusal.code == ErrorCode::StorageFailed && stage.tally.failed_syncs > 0

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Random numbers, the same for the same seed (SplitMix64).
+/// Random numbers, the same for the same seed (`SplitMix64`).
 #[derive(Clone, Debug)]
 pub(crate) struct Chance(u64);
 

@@ -32,6 +32,8 @@ pub(crate) struct Client {
     number: usize,
     codec: Codec,
     has_tokens: bool,
+    /// Whether it takes pages; else each record comes alone.
+    takes_pages: bool,
     machine: Machine,
     socket: Option<Socket>,
     /// When the attempt to open a transport comes to something.
@@ -57,6 +59,8 @@ pub(crate) struct Client {
     pub(crate) tokenless_until: Duration,
     /// Its application has closed it.
     is_closing: bool,
+    /// What it watched then, and goes on with in its next process.
+    resting: Vec<(Watch, Inbox)>,
 }
 
 /// A publication that is not answered.
@@ -88,10 +92,12 @@ impl Client {
         let chance = &mut stage.chance;
         let codec = chance.pick(Codec::ALL);
         let has_tokens = chance.percent(50);
+        let most = stage.swarm.publications;
         let mut client = Self {
             number,
             codec,
             has_tokens,
+            takes_pages: chance.percent(80),
             machine: machine(has_tokens, chance.fork(), now),
             socket: None,
             opening: None,
@@ -100,7 +106,7 @@ impl Client {
             publications: BTreeMap::new(),
             histories: BTreeMap::new(),
             links: 0,
-            left: u32::try_from(stage.chance.scaled(1, 60)).expect("small"),
+            left: u32::try_from(stage.chance.scaled(1, most)).expect("small"),
             next_act: Duration::ZERO,
             asleep_until: Duration::ZERO,
             slow_until: Duration::ZERO,
@@ -109,6 +115,7 @@ impl Client {
             next_take: Duration::ZERO,
             tokenless_until: Duration::ZERO,
             is_closing: false,
+            resting: Vec::new(),
         };
         for _ in 0..stage.chance.between(1, 4) {
             client.subscribe(stage);
@@ -130,7 +137,10 @@ impl Client {
         self.asleep_until = Duration::ZERO;
         let bits = stage.chance.fork();
         self.machine = machine(self.has_tokens, bits, stage.instant());
-        for (mut watch, inbox) in std::mem::take(&mut self.subscriptions).into_values() {
+        self.is_closing = false;
+        let watches = std::mem::take(&mut self.subscriptions).into_values();
+        let watches: Vec<_> = watches.chain(self.resting.drain(..)).collect();
+        for (mut watch, inbox) in watches {
             if watch.is_over {
                 continue;
             }
@@ -144,8 +154,9 @@ impl Client {
     /// The application closes it.
     pub(crate) fn close(&mut self, stage: &mut Stage) {
         self.is_closing = true;
-        self.subscriptions.clear();
-        self.machine.close(Duration::from_secs(5), stage.instant());
+        self.resting.extend(std::mem::take(&mut self.subscriptions).into_values());
+        let limit = stage.chance.millis(0, 5_000);
+        self.machine.close(limit, stage.instant());
         self.turn(stage);
     }
 
@@ -280,7 +291,7 @@ impl Client {
         if let Some(server) = server.filter(|server| !server.is_draining) {
             let connection = stage.network.open(stage.swarm.window, stage.swarm.latency_ms);
             server.accept(connection, self.codec);
-            self.socket = Some(Socket::new(connection, self.codec));
+            self.socket = Some(Socket::new(connection, self.codec, self.takes_pages));
             self.links += 1;
             self.machine.handle_open();
         } else {
@@ -373,7 +384,6 @@ impl Client {
         for notice in iter::from_fn(|| self.machine.poll_notice()).collect::<Vec<_>>() {
             match notice {
                 Notice::State(ConnectionState::Closed(cause)) => self.check_cause(&cause, stage),
-                Notice::State(_) => {}
                 Notice::Subscription(id, event) => {
                     self.told(id, &event, stage);
                     if sabotage::doubles(stage, &event) {

@@ -28,7 +28,7 @@ pub(crate) fn payload(tag: u32, kind: Kind, padding: usize) -> Payload {
 
 /// What a third of the publications have.
 pub(crate) fn event(tag: u32) -> Option<Token> {
-    (tag % 3 == 0).then(|| Token::new("kind").expect("valid"))
+    tag.is_multiple_of(3).then(|| Token::new("kind").expect("valid"))
 }
 
 /// Which publication bytes are of that contain its content.

@@ -14,6 +14,8 @@ use crate::content;
 pub(crate) struct Disk {
     storage: SimulatedStorage,
     journal: Mutex<Journal>,
+    /// Reading fails.
+    is_unreadable: AtomicBool,
     /// A planted bug: what was synced last is lost with the process.
     lies: AtomicBool,
     /// A planted bug: what is committed is synced with the next commit.
@@ -61,6 +63,11 @@ impl Disk {
         self.is_late.store(true, Ordering::Relaxed);
     }
 
+    /// From now on reading fails, or works again.
+    pub(crate) fn set_unreadable(&self, unreadable: bool) {
+        self.is_unreadable.store(unreadable, Ordering::Relaxed);
+    }
+
     pub(crate) fn set_full(&self, full: bool) {
         self.storage.set_full(full);
     }
@@ -99,6 +106,9 @@ impl Disk {
 
 impl Storage for Disk {
     fn view(&self) -> Result<Box<dyn View + '_>, ReadError> {
+        if self.is_unreadable.load(Ordering::Relaxed) {
+            return Err(ReadError::Io("the disk does not answer".into()));
+        }
         self.storage.view()
     }
 

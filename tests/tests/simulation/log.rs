@@ -23,6 +23,8 @@ pub(crate) struct Log {
     sweep_at: Duration,
     /// The longest fsync: milliseconds.
     sync_ms: u64,
+    /// So much waits that nothing more is taken.
+    pub(crate) is_overloaded: bool,
 }
 
 /// The log, as the broker sees it.
@@ -32,6 +34,9 @@ pub(crate) struct LogHandle(pub(crate) Rc<RefCell<Log>>);
 impl Handle for LogHandle {
     fn submit(&mut self, token: u64, request: Request) {
         let log = &mut *self.0.borrow_mut();
+        if log.is_overloaded {
+            return log.done.push_back(Completion { token, result: Err(LogError::Overloaded) });
+        }
         match request {
             Request::Append(_) | Request::End { .. } | Request::Delete { .. } => {
                 log.writes.push_back((token, request));
@@ -63,6 +68,7 @@ impl Log {
             done: VecDeque::new(),
             sweep_at: Duration::ZERO,
             sync_ms,
+            is_overloaded: false,
         })
     }
 

@@ -27,6 +27,7 @@ use std::ops::Range;
 
 use invariant::Invariant;
 use sabotage::Bug;
+use world::World;
 
 #[test]
 fn nothing_is_lost_doubled_or_reordered_whatever_happens() {
@@ -39,6 +40,18 @@ fn nothing_is_lost_doubled_or_reordered_whatever_happens() {
     }
     println!("{:#?}", outcome.tally);
     assert!(outcome.failures.is_empty(), "{} seeds of {seeds:?} fail", outcome.failures.len());
+    let runs = seeds.end - seeds.start;
+    if runs >= SEEDS {
+        outcome.tally.check(runs);
+    }
+}
+
+#[test]
+fn a_seed_is_a_run_to_the_last_step() {
+    for seed in 0..REPEATED {
+        let [one, other] = [0, 1].map(|_| World::run(seed, None));
+        assert_eq!((one.steps, one.trace), (other.steps, other.trace), "seed {seed}");
+    }
 }
 
 #[test]
@@ -85,6 +98,9 @@ fn seeds() -> Range<u64> {
 
 /// What an ordinary test runs.
 const SEEDS: u64 = 2_000;
+
+/// So many are run twice.
+const REPEATED: u64 = 50;
 
 /// So many find each planted bug.
 const CANARY_SEEDS: u64 = 500;

@@ -258,10 +258,6 @@ impl Network {
         self.connections.keys().copied().collect()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
-        self.connections.values_mut()
-    }
-
     /// Forgets connections that both sides have left.
     pub(crate) fn tidy(&mut self) {
         self.connections.retain(|_, it| !it.client.left || !it.server.left);

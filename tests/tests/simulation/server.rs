@@ -112,6 +112,11 @@ impl Server {
         self.queue.push_back(Command::Request { call, operation });
     }
 
+    /// Its log takes nothing, or takes requests again.
+    pub(crate) fn overload(&mut self, is_overloaded: bool) {
+        self.log.borrow_mut().is_overloaded = is_overloaded;
+    }
+
     /// It is to send everybody away.
     pub(crate) fn drain(&mut self, window: Duration) {
         self.is_draining = true;

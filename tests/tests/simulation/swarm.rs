@@ -25,7 +25,9 @@ pub(crate) struct Swarm {
     pub(crate) hub: HubConfig,
     /// The longest fsync.
     pub(crate) sync_ms: u64,
-    /// The longest pause between two things that a client or a caller does.
+    /// Publications that a client or a caller makes at the most.
+    pub(crate) publications: u64,
+    /// The longest pause between two things that it does.
     pub(crate) pause_ms: u64,
     /// Bytes of the largest content.
     pub(crate) content: usize,
@@ -40,10 +42,19 @@ pub(crate) struct ChannelPlan {
     pub(crate) name: ChannelName,
     pub(crate) durable: bool,
     pub(crate) retention: Retention,
+    /// How long keys are remembered: milliseconds.
+    pub(crate) window_ms: u64,
     /// The policy of those who ask for none.
     pub(crate) policy: Policy,
     /// Where those begin who do not say.
     pub(crate) start: Start,
+}
+
+impl ChannelPlan {
+    /// How long a stream in memory is kept that nobody uses: milliseconds.
+    pub(crate) fn memory_keeps_ms(&self) -> u64 {
+        u64::try_from(self.retention.age.as_millis()).expect("short").max(self.window_ms)
+    }
 }
 
 /// Something that goes wrong, or that somebody does.
@@ -61,6 +72,10 @@ pub(crate) enum Fault {
     FailedSync,
     /// The disk is full for a while.
     FullDisk,
+    /// Reading fails for a while.
+    Unreadable,
+    /// The log has too much to do for a while.
+    Overload,
     /// A record on the disk changes.
     Spoilt,
     /// The server is asked to stop, and started again.
@@ -81,20 +96,22 @@ pub(crate) enum Fault {
     SlowApplication,
     /// A client's process gets no time for a while.
     Asleep,
-    /// A client's process ends, and another one goes on where it stood.
+    /// A client's process ends, by itself or not, and another one goes on where it stood.
     ClientRestart,
     /// A token callback fails for a while.
     NoTokens,
 }
 
 impl Fault {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::Cut,
         Self::Silence,
         Self::Kill,
         Self::PowerLoss,
         Self::FailedSync,
         Self::FullDisk,
+        Self::Unreadable,
+        Self::Overload,
         Self::Spoilt,
         Self::Drain,
         Self::Stall,
@@ -114,7 +131,8 @@ impl Swarm {
     pub(crate) fn draw(chance: &mut Chance) -> Self {
         let namespaces = namespaces(chance);
         let channels = channels(chance, &namespaces);
-        let content = index(chance.scaled(1, 2_000));
+        let is_busy = chance.percent(10);
+        let content = index(chance.scaled(1, if is_busy { 300 } else { 2_000 }));
         let clients = index(chance.between(1, 5));
         Self {
             clients,
@@ -126,7 +144,8 @@ impl Swarm {
             client_buffer: chance.scaled(300, 64 << 10),
             hub: hub(chance, &namespaces, clients),
             sync_ms: chance.scaled(1, 80),
-            pause_ms: chance.scaled(100, 3_000),
+            publications: if is_busy { 400 } else { 60 },
+            pause_ms: if is_busy { chance.scaled(20, 150) } else { chance.scaled(100, 3_000) },
             content,
             token_ms: chance.between(4_000, 30_000),
             faults: faults(chance),
@@ -155,7 +174,10 @@ fn namespaces(chance: &mut Chance) -> Vec<(String, Namespace)> {
         namespace.start = chance.pick(&[Start::Now, Start::Now, Start::Beginning, Start::Last(3)]);
         namespace.max_message_bytes = MAX_CONTENT;
         if chance.percent(10) {
-            namespace.publish_rate = Some(2);
+            namespace.publish_rate = Some(5);
+        }
+        if chance.percent(10) {
+            namespace.idempotency_window = chance.millis(100, 5_000);
         }
         (name.to_owned(), namespace)
     };
@@ -180,6 +202,7 @@ fn channels(chance: &mut Chance, namespaces: &[(String, Namespace)]) -> Vec<Chan
             name: ChannelName::new(&format!("{name}:{number}")).expect("valid"),
             durable: namespace.durability == Durability::Disk,
             retention: namespace.retention,
+            window_ms: u64::try_from(namespace.idempotency_window.as_millis()).expect("short"),
             policy: namespace.policy,
             start: namespace.start,
         }
@@ -205,9 +228,10 @@ fn hub(chance: &mut Chance, namespaces: &[(String, Namespace)], clients: usize) 
     hub.namespaces = Namespaces::new(Namespace::default(), namespaces.iter().cloned());
     hub.max_message_bytes = MAX_MESSAGE;
     hub.max_subscriptions = 32;
-    hub.publish_rate = small(chance.scaled(2, 1_000));
+    hub.publish_rate = small(chance.scaled(5, 1_000));
     if chance.percent(10) {
-        hub.max_pending_commands = small(chance.scaled(16, 256));
+        // As many as a client has in flight, with its other commands, so that it is never sent away for them.
+        hub.max_pending_commands = small(chance.scaled(300, 1_024));
         hub.max_pending_bytes = index(chance.scaled(4_000, 64_000));
     }
     hub.page_records = small(chance.scaled(1, 256));

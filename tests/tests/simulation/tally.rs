@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) steps: u64,
+    /// What all steps come to: two runs of a seed have the same.
+    pub(crate) trace: u64,
     pub(crate) acked: usize,
     pub(crate) unknown: usize,
     pub(crate) duplicates: usize,
@@ -18,6 +20,8 @@ pub(crate) struct Tally {
     pub(crate) drains: usize,
     pub(crate) failed_syncs: usize,
     pub(crate) full_disks: usize,
+    pub(crate) unreadable: usize,
+    pub(crate) overloads: usize,
     pub(crate) spoilt: usize,
     pub(crate) bans: usize,
     pub(crate) ends: usize,
@@ -48,11 +52,46 @@ impl Tally {
         }
         sum! {
             steps acked unknown duplicates refusals oversized histories congested paused disconnects cuts kills
-            drains failed_syncs full_disks spoilt bans ends deletions expired_tokens foreign_tickets
+            drains failed_syncs full_disks unreadable overloads spoilt bans ends deletions expired_tokens foreign_tickets
             client_restarts received doubled lost skipped resets reconnects
         }
         self.most_buffered = most_buffered.max(run.most_buffered);
         self.most_pushed = most_pushed.max(run.most_pushed);
         self.slowest_ms = slowest_ms.max(run.slowest_ms);
+    }
+
+    /// Takes a step into the trace.
+    pub(crate) fn step(&mut self, of: u64) {
+        self.steps += 1;
+        self.trace = (self.trace.rotate_left(5) ^ of).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    /// A simulation that hardly reaches a place proves nothing about it.
+    pub(crate) fn check(&self, runs: u64) {
+        let is_reached = |count: u64, thousandth: u64| count * 1_000 > thousandth * runs;
+        macro_rules! reached {
+            ($($field:ident $thousandth:literal)*) => {
+                $({
+                    let count = u64::try_from(self.$field).expect("it is counted by ones");
+                    let name = stringify!($field);
+                    assert!(is_reached(count, $thousandth), "hardly any {name}: {self:#?}");
+                })*
+            };
+        }
+        // So many in a thousand runs, at the least.
+        #[allow(
+            clippy::useless_conversion,
+            clippy::unnecessary_fallible_conversions,
+            reason = "some are usizes"
+        )]
+        {
+            reached! {
+                acked 30_000 unknown 3_000 duplicates 300 refusals 10_000 oversized 20 histories 3_000
+                congested 1_000 paused 1_000 disconnects 1_000 cuts 1_000 kills 700 drains 200
+                failed_syncs 500 full_disks 1_000 unreadable 1_000 overloads 700 spoilt 1_000 bans 200
+                ends 1_000 deletions 1_000 expired_tokens 500 foreign_tickets 100 client_restarts 1_000
+                received 100_000 lost 2_000 skipped 3_000 resets 1_000 reconnects 700
+            }
+        }
     }
 }

@@ -165,13 +165,26 @@ impl Truth {
         self.stored(tag, epoch, seq);
     }
 
+    /// A publication lies there. It may lie elsewhere if it was sent again when its key was forgotten.
     fn stored(&mut self, tag: u32, epoch: u64, seq: u64) {
-        let stored = &mut self.publications[tag as usize].stored;
-        if let Some(former) = stored.insert(epoch, seq) {
-            Invariant::StoredOnce.check(former == seq, || {
-                format!("#{tag} lies at {former} and at {seq} of {epoch:016x}")
-            });
+        let Publication { channel, is_produced, ref mut stored, .. } =
+            self.publications[tag as usize];
+        let places = stored.entry(epoch).or_default();
+        if places.contains(&seq) {
+            return;
         }
+        places.push(seq);
+        let Some(former) = places.iter().rev().nth(1) else { return };
+        let life = self.lives.get(&epoch);
+        let time_of = |seq| life.and_then(|life| life.get(seq)).map(|entry| entry.time_ms);
+        let (before, after) = (time_of(*former).unwrap_or(0), time_of(seq).unwrap_or(0));
+        let window_ms = self.channels[channel].plan.window_ms;
+        // Of what went at once the time is not known.
+        let is_unknown = (before == 0 || after == 0) && window_ms < LONG_MS;
+        let is_forgotten = is_unknown || before + window_ms <= after;
+        Invariant::StoredOnce.check(is_forgotten && !is_produced, || {
+            format!("#{tag} lies at {places:?} of {epoch:016x}, since {before} and {after}")
+        });
     }
 
     fn removed(&mut self, epoch: u64, seq: u64) {
@@ -306,8 +319,22 @@ impl Truth {
 
     /// The epoch that a stream may have left, so that a reset is right.
     pub(crate) fn may_have_begun_anew(&self, channel: usize, former: u64) -> bool {
+        let life = self.lives.get(&former);
+        let plan = &self.channels[channel].plan;
+        let is_forgotten = !plan.durable
+            && life
+                .is_some_and(|life| life.last_time_ms() + plan.memory_keeps_ms() <= self.latest_ms);
+        let is_over = life.is_none_or(|life| life.over);
+        is_forgotten || is_over && self.may_begin_anew(channel)
+    }
+
+    /// Whether anything has happened that lets a channel's stream begin anew.
+    pub(crate) fn may_begin_anew(&self, channel: usize) -> bool {
         let Channel { plan, deletes, .. } = &self.channels[channel];
-        let is_over = self.lives.get(&former).is_none_or(|life| life.over);
-        is_over && (*deletes > 0 || !plan.durable && self.restarts > 0)
+        let may_be_forgotten = plan.memory_keeps_ms() < LONG_MS || self.restarts > 0;
+        *deletes > 0 || !plan.durable && may_be_forgotten
     }
 }
+
+/// Longer than any run: milliseconds.
+const LONG_MS: u64 = 600_000;

@@ -81,7 +81,7 @@ impl Watch {
         }
         match event {
             Event::Message(message) if message.record.seq == 0 => {
-                self.take_ephemeral(message, truth)
+                self.take_ephemeral(message, truth);
             }
             Event::Message(message) => self.take(message, truth),
             Event::Lost(lost) => self.lose(*lost, truth),
@@ -162,13 +162,13 @@ impl Watch {
     }
 
     fn lose(&mut self, lost: Lost, truth: &Truth) {
-        let (of, last) = self.at(&lost);
+        let (epoch_of, at) = self.at(&lost);
         let Lost { epoch, from, to } = lost;
-        let follows = from == last || from > last && self.wants_latest();
-        Invariant::NoGap.check(of == epoch.get() && follows && from < to, || {
+        let follows = from == at || from > at && self.wants_latest();
+        Invariant::NoGap.check(epoch_of == epoch.get() && follows && from < to, || {
             format!("{lost:?} is told at {self:?}")
         });
-        self.owed += from - last;
+        self.owed += from - at;
         // Who wants the latest alone is told that all is lost that lies between.
         let to_check = match (self.wants_latest(), self.is_anew) {
             (true, true) => from,

@@ -146,8 +146,9 @@ impl World {
     }
 
     fn act(&mut self, actor: Actor) {
-        self.stage.tally.steps += 1;
         let Self { stage, server, .. } = self;
+        let micros = u64::try_from(stage.now.as_micros()).expect("runs are short");
+        stage.tally.step(micros ^ stage.chance.clone().next());
         match actor {
             Actor::Client(index) => self.clients[index].step(server.as_mut(), stage),
             Actor::Caller(index) => self.callers[index].step(server.as_mut(), stage),

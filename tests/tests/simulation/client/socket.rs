@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use longwire_channel::{ClientMessage, Codec, ErrorCode, Pushed, ServerMessage};
+use longwire_channel::{Capabilities, ClientMessage, Codec, ErrorCode, Pushed, ServerMessage};
 use longwire_client::machine::Machine;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
 pub(super) struct Socket {
     pub(super) connection: ConnectionId,
     codec: Codec,
+    takes_pages: bool,
     /// The machine may have more to send than there was room for.
     pub(super) is_crowded: bool,
     /// Commands that were not answered.
@@ -38,10 +39,11 @@ enum Command {
 }
 
 impl Socket {
-    pub(super) fn new(connection: ConnectionId, codec: Codec) -> Self {
+    pub(super) fn new(connection: ConnectionId, codec: Codec, takes_pages: bool) -> Self {
         Self {
             connection,
             codec,
+            takes_pages,
             is_crowded: false,
             commands: BTreeMap::new(),
             publications: VecDeque::new(),
@@ -61,7 +63,12 @@ impl Socket {
             if !self.has_room(stage) {
                 break true;
             }
-            let Some(message) = machine.poll_transmit() else { break false };
+            let Some(mut message) = machine.poll_transmit() else { break false };
+            if let ClientMessage::Connect(connect) = &mut message
+                && !self.takes_pages
+            {
+                connect.capabilities.0 &= !Capabilities::PAGES.0;
+            }
             let bytes = self.codec.encode_client(&message);
             let size = bytes.len() as u64;
             if machine.max_message_bytes().is_some_and(|most| size > most) {
@@ -137,11 +144,15 @@ impl Socket {
                 self.subscriptions.extend(begun.map(|(sub, _)| *sub));
             }
             ServerMessage::Subscribed { id, subscribed } => {
-                self.answer(*id, message);
+                let command = self.answer(*id, message);
+                let is_right = matches!(command, Command::Subscribe(sub) if sub == subscribed.sub);
+                Invariant::AnsweredOnce.check(is_right, || format!("{message:?} to {command:?}"));
                 self.subscriptions.insert(subscribed.sub);
             }
             ServerMessage::Unsubscribed { id, sub } => {
-                self.answer(*id, message);
+                let command = self.answer(*id, message);
+                let is_right = matches!(command, Command::Unsubscribe(it) if it == *sub);
+                Invariant::AnsweredOnce.check(is_right, || format!("{message:?} to {command:?}"));
                 self.subscriptions.remove(sub);
             }
             ServerMessage::Published { id, .. }
@@ -163,6 +174,10 @@ impl Socket {
                 let number = push.sub;
                 Invariant::LastWord.check(self.subscriptions.contains(&number), || {
                     format!("{push:?} comes, and {:?} are subscribed", self.subscriptions)
+                });
+                let is_page = matches!(push.pushed, Pushed::Page { .. });
+                Invariant::LastWord.check(self.takes_pages || !is_page, || {
+                    format!("{push:?} comes to a client that takes no pages")
                 });
                 if matches!(push.pushed, Pushed::Ended { .. } | Pushed::Unsubscribed(_)) {
                     self.subscriptions.remove(&number);

@@ -24,18 +24,19 @@ pub(super) fn decide(
 ) -> Result<Identity, Denied> {
     let denied = |close, code, words: &str| Denied { close, refusal: Refusal::new(code, words) };
     let shown = match (&credentials.ticket, &credentials.token) {
-        (Some(ticket), _) => match ticket.strip_prefix(&format!("ticket {secret} ")) {
-            Some(shown) => shown.to_owned(),
-            None => {
+        (Some(ticket), _) => {
+            if let Some(shown) = ticket.strip_prefix(&format!("ticket {secret} ")) {
+                shown.to_owned()
+            } else {
                 stage.tally.foreign_tickets += 1;
                 let words = "the ticket is of another server";
                 return Err(denied(CloseCode::TOKEN_EXPIRED, ErrorCode::TokenExpired, words));
             }
-        },
+        }
         (None, Some(token)) => token.clone(),
         (None, None) => return Ok(Identity::nameless(Permissions::all())),
     };
-    let mut words = shown.split(' ').skip(1).map(|word| word.parse::<u64>());
+    let mut words = shown.split(' ').skip(1).map(str::parse::<u64>);
     let (Some(Ok(number)), Some(Ok(expires_at_ms))) = (words.next(), words.next()) else {
         let words = "there is no such token";
         return Err(denied(CloseCode::UNAUTHENTICATED, ErrorCode::Unauthenticated, words));

@@ -17,7 +17,7 @@ use crate::{
 /// All pipes of a server.
 #[derive(Debug, Default)]
 pub(super) struct Pipes {
-    pipes: BTreeMap<ConnectionId, Pipe>,
+    all: BTreeMap<ConnectionId, Pipe>,
     /// The connection of each session, by slot.
     slots: Vec<Option<ConnectionId>>,
     generation: u32,
@@ -62,26 +62,26 @@ impl Pipes {
             drained_at: None,
             ends_at: None,
         };
-        self.pipes.insert(connection, pipe);
+        self.all.insert(connection, pipe);
         session
     }
 
     pub(super) fn sessions(&self) -> Vec<SessionId> {
-        self.pipes.values().map(|pipe| pipe.session).collect()
+        self.all.values().map(|pipe| pipe.session).collect()
     }
 
     /// Those that the server still has its end of.
     pub(super) fn connections(&self) -> Vec<ConnectionId> {
-        let open = self.pipes.iter().filter(|(_, pipe)| !pipe.has_departed);
+        let open = self.all.iter().filter(|(_, pipe)| !pipe.has_departed);
         open.map(|(connection, _)| *connection).collect()
     }
 
     pub(super) fn session(&self, connection: ConnectionId) -> Option<SessionId> {
-        self.pipes.get(&connection).map(|pipe| pipe.session)
+        self.all.get(&connection).map(|pipe| pipe.session)
     }
 
     pub(super) fn codec(&self, connection: ConnectionId) -> Codec {
-        self.pipes[&connection].codec
+        self.all[&connection].codec
     }
 
     /// Connections whose tasks have something to read, or an end to see.
@@ -92,32 +92,32 @@ impl Pipes {
                 || it.server_sees_end(stage.now)
                 || pipe.ends_at.is_some_and(|at| at <= stage.now)
         };
-        let open = self.pipes.iter().filter(|(_, pipe)| !pipe.has_departed);
+        let open = self.all.iter().filter(|(_, pipe)| !pipe.has_departed);
         open.filter(is_ready).map(|(connection, _)| *connection).collect()
     }
 
     pub(super) fn next_due(&self, now: Duration) -> Option<Duration> {
-        let open = self.pipes.values().filter(|pipe| !pipe.has_departed);
+        let open = self.all.values().filter(|pipe| !pipe.has_departed);
         open.filter_map(|pipe| pipe.ends_at).filter(|at| *at > now).min()
     }
 
     /// A connection's task is over; its session is still the hub's.
     pub(super) fn depart(&mut self, connection: ConnectionId) {
-        if let Some(pipe) = self.pipes.get_mut(&connection) {
+        if let Some(pipe) = self.all.get_mut(&connection) {
             pipe.has_departed = true;
         }
     }
 
     /// The hub is told that a session is gone.
     pub(super) fn forget(&mut self, connection: ConnectionId) -> Option<SessionId> {
-        let pipe = self.pipes.remove(&connection)?;
+        let pipe = self.all.remove(&connection)?;
         self.slots[pipe.session.slot()] = None;
         Some(pipe.session)
     }
 
     fn find(&mut self, session: SessionId) -> Option<(ConnectionId, &mut Pipe)> {
         let connection = self.slots.get(session.slot()).copied().flatten()?;
-        let pipe = self.pipes.get_mut(&connection).filter(|pipe| pipe.session == session)?;
+        let pipe = self.all.get_mut(&connection).filter(|pipe| pipe.session == session)?;
         Some((connection, pipe))
     }
 
@@ -222,7 +222,7 @@ impl Pipes {
         if sabotage::is_planted(stage, Bug::HidesRoom) {
             return drained;
         }
-        for (connection, pipe) in &mut self.pipes {
+        for (connection, pipe) in &mut self.all {
             if let Some(mark) = pipe.drained_at
                 && !pipe.has_departed
                 && stage.network.get(*connection).down.sent() >= mark
@@ -243,7 +243,7 @@ impl Pipes {
     pub(super) fn check_bounds(&self, stage: &mut Stage) {
         let most_pushed = pushes(&stage.swarm);
         let most = stage.swarm.budget + most_pushed + answers(&stage.swarm);
-        for (connection, pipe) in self.pipes.iter().filter(|(_, pipe)| !pipe.has_departed) {
+        for (connection, pipe) in self.all.iter().filter(|(_, pipe)| !pipe.has_departed) {
             let held = stage.network.get(*connection).down.buffered();
             stage.tally.most_buffered = stage.tally.most_buffered.max(held);
             stage.tally.most_pushed = stage.tally.most_pushed.max(pipe.pushed);

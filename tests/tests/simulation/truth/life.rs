@@ -87,11 +87,6 @@ impl Life {
         let is_too_much = behind >= retention.count || behind > 0 && bytes > retention.bytes;
         is_too_old || is_too_much
     }
-
-    /// Each record with its number.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Entry)> {
-        (1..).zip(&self.entries)
-    }
 }
 
 impl std::fmt::Debug for Life {

@@ -17,14 +17,14 @@ pub(crate) struct Publication {
     pub(crate) shape: Shape,
     pub(crate) ephemeral: bool,
     pub(crate) publisher: Option<Token>,
+    /// Its publisher numbers what it publishes.
+    pub(crate) is_produced: bool,
     tag: u32,
     made: Duration,
     /// What had been acknowledged when it was made.
     floor: Option<(u64, u64)>,
-    /// Where it lies: its number in each life of the stream that has it.
-    pub(crate) stored: BTreeMap<u64, u64>,
-    acked: BTreeMap<u64, u64>,
-    is_acked: bool,
+    /// Where it lies: its numbers in each life of the stream that has it. More than one where its key was forgotten.
+    pub(crate) stored: BTreeMap<u64, Vec<u64>>,
 }
 
 /// Of what form a content is.
@@ -57,10 +57,6 @@ impl Publication {
             ..longwire_channel::Publication::new(self.payload())
         }
     }
-
-    pub(crate) fn is_acked(&self) -> bool {
-        self.is_acked
-    }
 }
 
 impl Truth {
@@ -78,12 +74,11 @@ impl Truth {
             shape,
             ephemeral,
             publisher,
+            is_produced: false,
             tag,
             made: self.now,
             floor: self.channels[channel].acked,
             stored: BTreeMap::new(),
-            acked: BTreeMap::new(),
-            is_acked: false,
         });
         tag
     }
@@ -91,7 +86,6 @@ impl Truth {
     /// A publisher is told where its publication lies.
     pub(crate) fn acked(&mut self, tag: u32, position: Option<Position>) {
         let publication = &mut self.publications[tag as usize];
-        publication.is_acked = true;
         let Some(Position { epoch, seq }) = position else {
             Invariant::AckedIsThere.check(publication.ephemeral, || {
                 format!("#{tag} is acknowledged without a position")
@@ -100,12 +94,8 @@ impl Truth {
         };
         let epoch = epoch.get();
         let stored = publication.stored.get(&epoch);
-        Invariant::AckedIsThere.check(stored == Some(&seq), || {
+        Invariant::AckedIsThere.check(stored.is_some_and(|it| it.contains(&seq)), || {
             format!("#{tag} is acknowledged as {seq} of {epoch:016x}, and lies at {stored:?}")
-        });
-        let former = *publication.acked.entry(epoch).or_insert(seq);
-        Invariant::AckedIsThere.check(former == seq, || {
-            format!("#{tag} was acknowledged as {former} of {epoch:016x}, and now as {seq}")
         });
         if let Some((of, floor)) = publication.floor {
             Invariant::InOrder.check(of != epoch || floor < seq, || {

@@ -13,7 +13,7 @@ impl World {
         self.calm_down();
         let began = self.stage.now;
         self.rest("answers to all that was asked for", |world| {
-            world.callers.iter().all(|it| it.is_at_rest())
+            world.callers.iter().all(super::super::caller::Caller::is_at_rest)
                 && world.clients.iter().all(Client::is_answered)
         });
         for channel in 0..self.stage.truth.channels.len() {
@@ -21,11 +21,11 @@ impl World {
             callers[0].want_publication(channel, stage);
         }
         self.rest("subscriptions at the ends of their streams", |world| {
-            world.callers.iter().all(|it| it.is_at_rest())
+            world.callers.iter().all(super::super::caller::Caller::is_at_rest)
                 && world.clients.iter().all(|it| it.is_at_rest(&world.stage))
         });
         self.stage.tally.slowest_ms =
-            u64::try_from((self.stage.now - began).as_millis()).expect("it is short");
+            u64::try_from(self.stage.now.saturating_sub(began).as_millis()).expect("it is short");
         self.read_all();
         self.close_all();
     }
@@ -50,8 +50,9 @@ impl World {
 
     fn describe(&self, what: &str) -> String {
         let clients: Vec<_> = self.clients.iter().map(|it| it.describe(&self.stage)).collect();
-        let callers: Vec<_> = self.callers.iter().map(|it| it.describe()).collect();
-        let server = self.server.as_ref().map(|it| it.stats());
+        let callers: Vec<_> =
+            self.callers.iter().map(super::super::caller::Caller::describe).collect();
+        let server = self.server.as_ref().map(super::super::server::Server::stats);
         let channels = &self.stage.truth.channels;
         format!("still no {what}: {clients:#?} {callers:#?} {server:?} {channels:?}")
     }
@@ -92,7 +93,7 @@ impl World {
         Invariant::Converges.check(is_empty(self), || format!("clients have left: {stats:?}"));
         Invariant::Bounded.check(
             stats.channels == 0
-                && stats.subscriptions == Default::default()
+                && stats.subscriptions == longwire_hub::Subscriptions::default()
                 && stats.congested == 0,
             || format!("something is left behind: {stats:?}"),
         );
@@ -100,4 +101,4 @@ impl World {
 }
 
 /// How long anything may take once faults have stopped: reconnects, backoffs, and what waits for its rate.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);

@@ -16,6 +16,10 @@ pub(super) struct Trouble {
     next: BTreeMap<Fault, Duration>,
     /// The disk has room again.
     room_at: Option<Duration>,
+    /// The disk can be read again.
+    readable_at: Option<Duration>,
+    /// The log takes requests again.
+    eased_at: Option<Duration>,
     /// The server stops, as it was asked to.
     stops_at: Option<Duration>,
     /// The operator has seen that the log failed.
@@ -25,11 +29,19 @@ pub(super) struct Trouble {
 impl Trouble {
     pub(super) fn new(swarm: &Swarm, chance: &mut Chance) -> Self {
         let first = swarm.faults.iter().map(|(fault, mean)| (*fault, chance.wait(*mean)));
-        Self { next: first.collect(), room_at: None, stops_at: None, repairs_at: None }
+        Self {
+            next: first.collect(),
+            room_at: None,
+            readable_at: None,
+            eased_at: None,
+            stops_at: None,
+            repairs_at: None,
+        }
     }
 
     pub(super) fn next_due(&self) -> Option<Duration> {
-        let ends = [self.room_at, self.stops_at, self.repairs_at].into_iter().flatten();
+        let ends = [self.room_at, self.readable_at, self.eased_at, self.stops_at, self.repairs_at];
+        let ends = ends.into_iter().flatten();
         ends.chain(self.next.values().copied()).min()
     }
 
@@ -46,6 +58,14 @@ impl World {
         let now = self.stage.now;
         if self.trouble.room_at.take_if(|at| *at <= now).is_some() {
             self.disk.set_full(false);
+        }
+        if self.trouble.readable_at.take_if(|at| *at <= now).is_some() {
+            self.disk.set_unreadable(false);
+        }
+        if self.trouble.eased_at.take_if(|at| *at <= now).is_some()
+            && let Some(server) = &mut self.server
+        {
+            server.overload(false);
         }
         if self.trouble.stops_at.take_if(|at| *at <= now).is_some() {
             self.stop_server();
@@ -81,6 +101,18 @@ impl World {
                 self.disk.set_full(true);
                 stage.tally.full_disks += 1;
                 self.trouble.room_at = Some(now + stage.chance.millis(100, 6_000));
+            }
+            Fault::Unreadable => {
+                self.disk.set_unreadable(true);
+                stage.tally.unreadable += 1;
+                self.trouble.readable_at = Some(now + stage.chance.millis(10, 3_000));
+            }
+            Fault::Overload => {
+                if let Some(server) = &mut self.server {
+                    server.overload(true);
+                    stage.tally.overloads += 1;
+                    self.trouble.eased_at = Some(now + stage.chance.millis(10, 2_000));
+                }
             }
             Fault::Spoilt => {
                 if let Some((epoch, seq)) = self.disk.spoil(stage.chance.next()) {
@@ -126,7 +158,10 @@ impl World {
             Fault::SlowApplication => client.lazy_until = until,
             Fault::Asleep => client.asleep_until = until,
             Fault::NoTokens => client.tokenless_until = until,
-            Fault::ClientRestart => client.restart(stage),
+            Fault::ClientRestart if client.is_closed() || stage.chance.percent(70) => {
+                client.restart(stage);
+            }
+            Fault::ClientRestart => client.close(stage),
             _ => client.shake(stage),
         }
     }
@@ -137,7 +172,8 @@ impl World {
 
     fn send_off(&mut self, come_back: bool) {
         let stage = &mut self.stage;
-        let sessions = self.server.as_ref().map_or_else(Vec::new, |server| server.sessions());
+        let sessions =
+            self.server.as_ref().map_or_else(Vec::new, super::super::server::Server::sessions);
         let Some(session) = sessions.get(stage.chance.index(sessions.len().max(1))) else { return };
         stage.tally.bans += usize::from(!come_back);
         let what = What::Disconnect { session: *session, come_back };
@@ -166,13 +202,17 @@ impl World {
         self.stage.is_calm = true;
         self.trouble.next.clear();
         self.trouble.room_at = None;
+        self.trouble.readable_at = None;
+        self.trouble.eased_at = None;
         self.disk.set_full(false);
+        self.disk.set_unreadable(false);
         let has_failed = self.server.as_ref().is_some_and(|it| it.has_failed);
         if has_failed || self.trouble.repairs_at.is_some() {
             self.kill_server(true);
         }
         if let Some(server) = &mut self.server {
             server.stalled_until = self.stage.now;
+            server.overload(false);
         }
         for client in &mut self.clients {
             client.asleep_until = self.stage.now;
