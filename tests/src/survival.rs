@@ -113,12 +113,11 @@ pub fn request(
 ) -> Result<(u16, Value)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(REQUEST_LIMIT))?;
-    let mut head = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    let length = body.len();
-    stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes())?;
+    let mut head = vec![format!("{line} HTTP/1.1"), format!("Host: {address}")];
+    head.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    head.push("Connection: close".to_owned());
+    head.push(format!("Content-Length: {}", body.len()));
+    stream.write_all(format!("{}\r\n\r\n{body}", head.join("\r\n")).as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8(answer)?;
