@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -22,13 +23,19 @@ const SCENARIO_LIMIT: Duration = Duration::from_mins(4);
 #[derive(Debug)]
 pub struct Console {
     url: String,
+    // In the order in which they are dropped: the turn ends last.
     server: Process,
     _data: TempDir,
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// One console at a time: several browsers would keep a small machine from measuring anything.
+static TURN: Mutex<()> = Mutex::new(());
 
 impl Console {
     /// Starts `longwire serve` on a free port.
     pub fn start() -> Result<Self> {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let data = tempfile::tempdir().context("cannot make a temporary folder")?;
         let mut command = binaries::longwire_command()?;
         // In this folder there is no configuration, and the data goes into it.
@@ -38,7 +45,7 @@ impl Console {
         let url = server.wait_for_line(START_LIMIT, |line| {
             Some(line.strip_prefix("listening on ")?.trim().to_owned())
         })?;
-        Ok(Self { url, server, _data: data })
+        Ok(Self { url, server, _data: data, _turn: turn })
     }
 
     /// Where the console is.
