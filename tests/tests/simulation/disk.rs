@@ -7,7 +7,7 @@ use std::sync::{
 
 use longwire_log::{Batch, CommitError, ReadError, SimulatedStorage, Storage, Table, View};
 
-use crate::content;
+use crate::{chance::Chance, content};
 
 /// A disk that outlives the processes that use it.
 #[derive(Debug, Default)]
@@ -90,13 +90,21 @@ impl Disk {
         }
     }
 
-    /// Spoils a record; says which, if there is one.
-    pub(crate) fn spoil(&self, place: u64) -> Option<(u64, u64)> {
+    /// Spoils a record, or a block of some; says which, if there are any.
+    pub(crate) fn spoil(&self, chance: &mut Chance) -> Vec<(u64, u64)> {
         let keys = self.storage.keys(Table::Records);
-        let count = u64::try_from(keys.len()).expect("few");
-        let key = keys.get(usize::try_from(place.checked_rem(count)?).expect("few"))?;
-        self.storage.spoil_value(Table::Records, key);
-        record_of(key)
+        let place = chance.index(keys.len().max(1));
+        let Some(key) = keys.get(place) else { return Vec::new() };
+        let spoilt = if chance.percent(50) {
+            self.storage.spoil_value(Table::Records, key);
+            &keys[place..=place]
+        } else {
+            let count = chance.index(BLOCK) + 1;
+            let block = &keys[place..keys.len().min(place + count)];
+            self.storage.spoil_block(Table::Records, block.iter().cloned());
+            block
+        };
+        spoilt.iter().filter_map(|key| record_of(key)).collect()
     }
 
     fn journal(&self) -> MutexGuard<'_, Journal> {
@@ -181,3 +189,6 @@ fn record_of(key: &[u8]) -> Option<(u64, u64)> {
 
 /// Each value begins with one of so many bytes.
 const CHECKSUM: usize = 4;
+
+/// Records that one damage takes at the most.
+const BLOCK: usize = 4;

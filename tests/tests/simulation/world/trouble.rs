@@ -115,7 +115,7 @@ impl World {
                 }
             }
             Fault::Spoilt => {
-                if let Some((epoch, seq)) = self.disk.spoil(stage.chance.next()) {
+                for (epoch, seq) in self.disk.spoil(&mut stage.chance) {
                     stage.tally.spoilt += 1;
                     stage.truth.damaged(epoch, seq);
                 }
