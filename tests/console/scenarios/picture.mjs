@@ -6,7 +6,7 @@ import { bothLive, says } from "../page.mjs";
 const CALM = 7_000;
 
 export default async function ({ open, argument }) {
-  const page = await open("", { viewport: { width: 1280, height: 1010 }, colorScheme: "light" });
+  const page = await open("", { viewport: { width: 1280, height: 1040 }, colorScheme: "light" });
   await bothLive(page);
   await page.click("#publish");
   await page.waitForTimeout(CALM);
