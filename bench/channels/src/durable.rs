@@ -147,7 +147,10 @@ pub(crate) fn fill(fleet: &mut Fleet, streams: usize, patience: Duration) -> Res
     let mut publish = |fleet: &mut Fleet, index| {
         let channel = words::channel(next);
         next += 1;
-        fleet.send(index, words::publish(next as u64, &channel, None, words::content(next as u64, 100))?)
+        fleet.send(
+            index,
+            words::publish(next as u64, &channel, None, words::content(next as u64, 100))?,
+        )
     };
     for index in 0..(FILLERS * FILL_AHEAD).min(streams) {
         publish(fleet, index % FILLERS)?;

@@ -18,10 +18,10 @@ pub(crate) fn broadcast(stage: &Stage) -> Result<Figures> {
     let server = stage.broadcast()?;
     let process = Process::new(server.pid())?;
     let mut fleet = Fleet::new(server.url(), "/")?;
-    let mut figures = rest(&mut fleet, process, stage.connections, |fleet, count| {
-        fleet.open(count).map(drop)
-    })?;
-    figures.extend(deliveries(stage, &mut fleet, process, |number| Ok(words::content(number, SIZE)))?);
+    let mut figures =
+        rest(&mut fleet, process, stage.connections, |fleet, count| fleet.open(count).map(drop))?;
+    figures
+        .extend(deliveries(stage, &mut fleet, process, |number| Ok(words::content(number, SIZE)))?);
     Ok(figures)
 }
 
@@ -179,7 +179,11 @@ fn deliver(fleet: &mut Fleet, number: u64) -> Result<usize> {
                 first = Some(arrived.message);
             }
         }
-        ensure!(!std::mem::replace(&mut has[arrived.on], true), "connection {} got it twice", arrived.on);
+        ensure!(
+            !std::mem::replace(&mut has[arrived.on], true),
+            "connection {} got it twice",
+            arrived.on
+        );
         missing -= 1;
     }
     Ok(first.map_or(0, |first| first.len()))

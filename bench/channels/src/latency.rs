@@ -88,7 +88,8 @@ fn measure(
         }
         // Waiting is asking again and again: the system's wait is exact to a millisecond only.
         if said < total && due(said) <= now {
-            fleet.send(usize::try_from(said % lanes)?, say(usize::try_from(said % lanes)?, said)?)?;
+            fleet
+                .send(usize::try_from(said % lanes)?, say(usize::try_from(said % lanes)?, said)?)?;
             fleet.flush()?;
             late.record(now - due(said));
             said += 1;

@@ -47,7 +47,8 @@ fn main() -> Result<()> {
     // The servers are started on a core of their own.
     pin(args.load_cpu)?;
     run(&lines, if args.quick { 1 } else { args.rounds }, &stage, &mut results)?;
-    results.machine.stolen = Ticks::read([args.server_cpu, args.load_cpu])?.stolen_share_since(before);
+    results.machine.stolen =
+        Ticks::read([args.server_cpu, args.load_cpu])?.stolen_share_since(before);
     let text = report::render(&results)?;
     print!("{text}");
     if args.publish {
@@ -75,7 +76,15 @@ fn stage(args: &Args, bench: &Path) -> Result<Stage> {
     let (seconds, connections, streams) =
         if args.quick { (0.5, 1000, 10_000) } else { (args.seconds, 10_000, 100_000) };
     let time = Duration::from_secs_f64(seconds);
-    Ok(Stage { longwire, broadcast, server_cpu: args.server_cpu, folder, time, connections, streams })
+    Ok(Stage {
+        longwire,
+        broadcast,
+        server_cpu: args.server_cpu,
+        folder,
+        time,
+        connections,
+        streams,
+    })
 }
 
 /// Measures every line once a round. What fails is told, and the others go on.

@@ -109,23 +109,81 @@ pub(crate) const LINES: [Line; 13] = [
 
 /// What is asked of the server of channels, and what else is worth telling.
 pub(crate) const TARGETS: [Target; 17] = [
-    ratio("durable 64 x 1: rate >= 20 x fdatasync's", ("durable 64 x 1", RATE), ("fdatasync", RATE), Bound::AtLeast(20.0)),
-    ratio("durable 64 x 1: p99 <= 4 x fdatasync's p50", ("durable 64 x 1", P99), ("fdatasync", P50), Bound::AtMost(4.0)),
-    ratio("durable 64 x 1: p99 / fdatasync's p99", ("durable 64 x 1", P99), ("fdatasync", P99), Bound::Told),
-    ratio("durable 64 x 16: rate / fdatasync's", ("durable 64 x 16", RATE), ("fdatasync", RATE), Bound::Told),
-    ratio("durable 64 x 16: p99 / fdatasync's p50", ("durable 64 x 16", P99), ("fdatasync", P50), Bound::Told),
-    ratio("durable 64 x 1, keys: rate / fdatasync's", ("durable 64 x 1, keys", RATE), ("fdatasync", RATE), Bound::Told),
-    ratio("durable 64 x 1, keys: p99 / fdatasync's p50", ("durable 64 x 1, keys", P99), ("fdatasync", P50), Bound::Told),
+    ratio(
+        "durable 64 x 1: rate >= 20 x fdatasync's",
+        ("durable 64 x 1", RATE),
+        ("fdatasync", RATE),
+        Bound::AtLeast(20.0),
+    ),
+    ratio(
+        "durable 64 x 1: p99 <= 4 x fdatasync's p50",
+        ("durable 64 x 1", P99),
+        ("fdatasync", P50),
+        Bound::AtMost(4.0),
+    ),
+    ratio(
+        "durable 64 x 1: p99 / fdatasync's p99",
+        ("durable 64 x 1", P99),
+        ("fdatasync", P99),
+        Bound::Told,
+    ),
+    ratio(
+        "durable 64 x 16: rate / fdatasync's",
+        ("durable 64 x 16", RATE),
+        ("fdatasync", RATE),
+        Bound::Told,
+    ),
+    ratio(
+        "durable 64 x 16: p99 / fdatasync's p50",
+        ("durable 64 x 16", P99),
+        ("fdatasync", P50),
+        Bound::Told,
+    ),
+    ratio(
+        "durable 64 x 1, keys: rate / fdatasync's",
+        ("durable 64 x 1, keys", RATE),
+        ("fdatasync", RATE),
+        Bound::Told,
+    ),
+    ratio(
+        "durable 64 x 1, keys: p99 / fdatasync's p50",
+        ("durable 64 x 1, keys", P99),
+        ("fdatasync", P50),
+        Bound::Told,
+    ),
     alone("publish 1: p50 <= 200 us", ("publish 1", P50), Bound::AtMost(200.0)),
     ratio("publish 1: p50 / echo's", ("publish 1", P50), ("echo 1", P50), Bound::Told),
     alone("publish 10: p50 <= 200 us", ("publish 10", P50), Bound::AtMost(200.0)),
     ratio("publish 10: p50 / echo's", ("publish 10", P50), ("echo 10", P50), Bound::Told),
-    ratio("fan-out: CPU a delivery <= 1.3 x the broadcast's", ("one channel", DELIVERY), ("broadcast", DELIVERY), Bound::AtMost(1.3)),
-    alone("one channel: bytes a connection at rest <= 3,000", ("one channel", BYTES), Bound::AtMost(3000.0)),
-    alone("a channel each: bytes a connection at rest <= 3,000", ("a channel each", BYTES), Bound::AtMost(3000.0)),
-    ratio("one channel: bytes a connection / the library's", ("one channel", BYTES), ("broadcast", BYTES), Bound::Told),
+    ratio(
+        "fan-out: CPU a delivery <= 1.3 x the broadcast's",
+        ("one channel", DELIVERY),
+        ("broadcast", DELIVERY),
+        Bound::AtMost(1.3),
+    ),
+    alone(
+        "one channel: bytes a connection at rest <= 3,000",
+        ("one channel", BYTES),
+        Bound::AtMost(3000.0),
+    ),
+    alone(
+        "a channel each: bytes a connection at rest <= 3,000",
+        ("a channel each", BYTES),
+        Bound::AtMost(3000.0),
+    ),
+    ratio(
+        "one channel: bytes a connection / the library's",
+        ("one channel", BYTES),
+        ("broadcast", BYTES),
+        Bound::Told,
+    ),
     alone("start: listening within 5,000 ms", ("start", "listening ms"), Bound::AtMost(5000.0)),
-    ratio("start: time / that of an empty folder", ("start", "listening ms"), ("start, empty", "listening ms"), Bound::Told),
+    ratio(
+        "start: time / that of an empty folder",
+        ("start", "listening ms"),
+        ("start, empty", "listening ms"),
+        Bound::Told,
+    ),
 ];
 
 const RATE: &str = "a second";

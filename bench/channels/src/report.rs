@@ -65,7 +65,8 @@ fn targets(out: &mut String, results: &Results) -> Result {
 fn tables(out: &mut String, results: &Results) -> Result {
     writeln!(out, "## Figures\n")?;
     for line in &LINES {
-        let Some(measured) = results.lines.iter().find(|measured| measured.name == line.name) else {
+        let Some(measured) = results.lines.iter().find(|measured| measured.name == line.name)
+        else {
             continue;
         };
         writeln!(out, "### {}\n\n{}.\n", line.name, line.what)?;

@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_an_error() {
-        let refused = br#"{"type":"error","id":1,"code":"bad_request","message":"no","temporary":false}"#;
+        let refused =
+            br#"{"type":"error","id":1,"code":"bad_request","message":"no","temporary":false}"#;
         let error = read(refused).expect_err("it was refused").to_string();
         assert!(error.contains("no"), "{error}");
     }

@@ -58,9 +58,8 @@ const SILENT: &str = "it printed no `listening on URL`; start it by hand to see 
 /// The URL in a server's first line.
 fn url(line: &str) -> Result<String> {
     let url = line.trim().strip_prefix("listening on ");
-    url.map(str::to_owned).with_context(|| {
-        format!("its first line was {line:?}, and has to be `listening on URL`")
-    })
+    url.map(str::to_owned)
+        .with_context(|| format!("its first line was {line:?}, and has to be `listening on URL`"))
 }
 
 /// Reads the lines, all of them, so that the server never blocks on a full pipe.

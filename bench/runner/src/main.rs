@@ -23,8 +23,8 @@ use bench_harness::cores::raise_open_files;
 use clap::Parser;
 
 use crate::args::Args;
-use crate::contestants::certificate::Certificate;
 use crate::contestants::Contestant;
+use crate::contestants::certificate::Certificate;
 use crate::plan::entries::{ENTRIES, Entry};
 use crate::plan::workloads::Part;
 use crate::plan::{KERNELS, Plan};

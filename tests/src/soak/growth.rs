@@ -26,7 +26,8 @@ mod tests {
         let values: Vec<u64> = (0..40).map(|at| 100 * MIB + at.min(9) * MIB).collect();
         assert_eq!(growth(&values), None);
         // A peak is no growth either.
-        let peak: Vec<u64> = (0..40).map(|at| if at == 39 { 500 * MIB } else { 100 * MIB }).collect();
+        let peak: Vec<u64> =
+            (0..40).map(|at| if at == 39 { 500 * MIB } else { 100 * MIB }).collect();
         assert_eq!(growth(&peak), None);
     }
 

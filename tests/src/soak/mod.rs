@@ -18,7 +18,7 @@ use longwire_load::process::Process;
 use tokio::net::TcpSocket;
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 
 use self::growth::growth;
 use crate::survival::{Server, exchange};

@@ -32,7 +32,8 @@ pub(super) fn groups(shared: &Shared) -> [Group; 3] {
 /// Publishes to the channels in turn until the end.
 pub(super) async fn publish(shared: &Shared, group: Group) -> Result<()> {
     let mut socket = shared.connect(PER_SOURCE - 1).await?;
-    say(&socket, &ClientMessage::Connect(Box::new(Connect { id: 0, ..Connect::default() }))).await?;
+    say(&socket, &ClientMessage::Connect(Box::new(Connect { id: 0, ..Connect::default() })))
+        .await?;
     let connected = hear(&mut socket).await?;
     ensure!(matches!(connected[..], [ServerMessage::Connected(_)]), "{connected:?}");
     let mut ended = shared.ended.clone();

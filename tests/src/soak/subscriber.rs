@@ -10,7 +10,7 @@ use longwire_client::channel::{
     Subscribe,
 };
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Channel, PATIENCE, Shared, content, hear, say};
 
@@ -76,7 +76,10 @@ impl Follower<'_> {
         match (subscribed.outcome, self.position) {
             (Outcome::Live, None) => self.position = Some(subscribed.position),
             (Outcome::Live, Some(position)) => {
-                ensure!(position == subscribed.position, "live at {subscribed:?}, not {position:?}");
+                ensure!(
+                    position == subscribed.position,
+                    "live at {subscribed:?}, not {position:?}"
+                );
             }
             (Outcome::Deltas { after }, Some(position)) => {
                 let is_there = after == position.seq && subscribed.position.epoch == position.epoch;
@@ -102,7 +105,8 @@ impl Follower<'_> {
                 return Ok(After::End);
             }
             if slow && !is_over && Instant::now() >= pause_at {
-                sleep(PAUSE).await;
+                // Nothing is read until this is over, or everything is.
+                let _ = timeout(PAUSE, ended.wait_for(|ended| *ended)).await;
                 pause_at = Instant::now() + PAUSE;
             }
             let messages = tokio::select! {
