@@ -12,5 +12,6 @@ pub mod ports;
 pub mod processes;
 pub mod proxies;
 pub mod relay;
+pub mod soak;
 pub mod summary;
 pub mod survival;

@@ -132,6 +132,11 @@ impl Process {
         }
     }
 
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
     /// Asks the process to end (SIGTERM). Does not wait.
     pub fn terminate(&self) -> Result<()> {
         self.signal(Signal::TERM)

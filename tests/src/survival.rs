@@ -16,6 +16,13 @@ use crate::processes::Process;
 
 /// How long the server may take until it listens: it may have much to read.
 const START_LIMIT: Duration = Duration::from_mins(1);
+/// Publishers run as fast as they can, and the checks want all of it.
+const UNLIMITED: &[&str] = &[
+    "limits.publish_rate=1000000",
+    "namespaces.default.publish_rate=1000000",
+    "namespaces.default.retention.count=100000000",
+    "namespaces.default.retention.bytes=4GiB",
+];
 /// How long an HTTP request may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(20);
 
@@ -43,15 +50,31 @@ pub type Seen = Vec<(u64, Item)>;
 pub struct Server {
     binary: std::path::PathBuf,
     folder: std::path::PathBuf,
+    settings: &'static [&'static str],
     address: SocketAddr,
     process: Process,
 }
 
 impl Server {
-    /// Starts it on a free port.
+    /// Starts it on a free port, so that publishers may run as fast as they can and all of it is kept.
     pub fn start(binary: &Path, folder: &Path) -> Result<Self> {
-        let (process, address) = serve(binary, folder, "127.0.0.1:0")?;
-        Ok(Self { binary: binary.into(), folder: folder.into(), address, process })
+        Self::start_with(binary, folder, UNLIMITED)
+    }
+
+    /// Starts it on a free port, with these settings (`KEY=VALUE`).
+    pub fn start_with(
+        binary: &Path,
+        folder: &Path,
+        settings: &'static [&'static str],
+    ) -> Result<Self> {
+        let process = Process::start(command(binary, folder, settings, "127.0.0.1:0"))?;
+        let address = listening(&process)?;
+        Ok(Self { binary: binary.into(), folder: folder.into(), settings, address, process })
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// Where it listens, whenever it does.
@@ -63,9 +86,9 @@ impl Server {
     pub fn kill_and_start(&mut self) -> Result<()> {
         self.process.kill()?;
         self.process.wait(START_LIMIT)?;
-        let (process, address) = serve(&self.binary, &self.folder, &self.address.to_string())?;
+        self.process = Process::start(self.command())?;
+        let address = listening(&self.process)?;
         ensure!(address == self.address, "it came back on {address}");
-        self.process = process;
         Ok(())
     }
 
@@ -73,7 +96,7 @@ impl Server {
     pub fn kill_while_it_starts(&mut self) -> Result<()> {
         self.process.kill()?;
         self.process.wait(START_LIMIT)?;
-        let early = Process::start(command(&self.binary, &self.folder, &self.address.to_string()))?;
+        let early = Process::start(self.command())?;
         early.kill()?;
         early.wait(START_LIMIT)?;
         self.kill_and_start()
@@ -83,34 +106,44 @@ impl Server {
     pub fn description(&self) -> String {
         self.process.description()
     }
+
+    /// The command that starts it again.
+    fn command(&self) -> Command {
+        command(&self.binary, &self.folder, self.settings, &self.address.to_string())
+    }
 }
 
-fn command(binary: &Path, folder: &Path, listen: &str) -> Command {
+fn command(binary: &Path, folder: &Path, settings: &[&str], listen: &str) -> Command {
     let mut command = binaries::without_settings(Command::new(binary));
     command.current_dir(folder).args(["serve", "--no-supervisor", "--listen", listen]);
-    // The publishers are to run as fast as they can, and the checks want all of it.
-    command.args(["--set", "limits.publish_rate=1000000"]);
-    command.args(["--set", "namespaces.default.publish_rate=1000000"]);
-    command.args(["--set", "namespaces.default.retention.count=100000000"]);
-    command.args(["--set", "namespaces.default.retention.bytes=4GiB"]);
+    command.args(settings.iter().flat_map(|setting| ["--set", setting]));
     command
 }
 
-fn serve(binary: &Path, folder: &Path, listen: &str) -> Result<(Process, SocketAddr)> {
-    let process = Process::start(command(binary, folder, listen))?;
-    let address = process.wait_for_line(START_LIMIT, |line| {
+fn listening(process: &Process) -> Result<SocketAddr> {
+    process.wait_for_line(START_LIMIT, |line| {
         line.strip_prefix("listening on http://")?.trim().parse().ok()
-    })?;
-    Ok((process, address))
+    })
 }
 
-/// A request of the HTTP API: its status and its body. An error is a connection that broke.
+/// A request of the HTTP API: its status and its JSON. An error is a connection that broke.
 pub fn request(
     address: SocketAddr,
     line: &str,
     headers: &[(&str, &str)],
     body: &str,
 ) -> Result<(u16, Value)> {
+    let (status, body) = exchange(address, line, headers, body)?;
+    Ok((status, serde_json::from_str(&body)?))
+}
+
+/// A request: its status and its body. An error is a connection that broke.
+pub fn exchange(
+    address: SocketAddr,
+    line: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(REQUEST_LIMIT))?;
     let mut head = vec![format!("{line} HTTP/1.1"), format!("Host: {address}")];
@@ -128,7 +161,7 @@ pub fn request(
     } else {
         body.to_owned()
     };
-    Ok((status, serde_json::from_str(&body)?))
+    Ok((status, body))
 }
 
 fn unchunk(mut body: &str) -> Result<String> {

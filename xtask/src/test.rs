@@ -136,8 +136,19 @@ fn print_summaries(dir: &Path) -> Result<()> {
 const TESTS: [(&str, &[&str]); 3] = [
     ("tests", &["test", "--workspace", "--all-features", "--no-fail-fast"]),
     (
-        "tests of the benchmark's runner",
-        &["test", "--manifest-path", "bench/Cargo.toml", "--package", "bench-runner", "--locked"],
+        "tests of the benchmark's runners",
+        &[
+            "test",
+            "--manifest-path",
+            "bench/Cargo.toml",
+            "--package",
+            "bench-harness",
+            "--package",
+            "bench-runner",
+            "--package",
+            "bench-channels",
+            "--locked",
+        ],
     ),
     (
         "tests of the small parts' measuring",

@@ -10,9 +10,10 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use bench_harness::times::Times;
 use clap::ValueEnum;
 
-use crate::measure::{Chance, Times, memory, rate};
+use crate::measure::{Chance, memory, rate};
 
 /// Which engine.
 #[derive(Clone, Copy, Debug, ValueEnum)]

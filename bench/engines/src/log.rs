@@ -7,15 +7,13 @@ use std::{
 };
 
 use anyhow::{Result, anyhow, bail};
+use bench_harness::{disk::bare_syncs, times::Times};
 use bytes::Bytes;
 use longwire_log::{
     Append, Completion, Config, Handle as _, Log, Request, Response, Retention, StreamName,
 };
 
-use crate::{
-    floor,
-    measure::{Chance, Times, mean, memory, rate},
-};
+use crate::measure::{Chance, mean, memory, rate};
 
 /// Appenders that each send the next record once the last is on disk: floor, log, floor.
 pub(crate) fn append(
@@ -25,7 +23,7 @@ pub(crate) fn append(
     size: usize,
     time: Duration,
 ) -> Result<()> {
-    let mut before = floor::run(folder, size, time / 2)?;
+    let mut before = bare_syncs(folder, size, time / 2)?;
     let names: Vec<StreamName> = (0..streams)
         .map(|number| StreamName::new(format!("bench:{number}")))
         .collect::<Result<_, _>>()?;
@@ -59,7 +57,7 @@ pub(crate) fn append(
     let stats = log.log.stats();
     let (rss, _) = memory()?;
     drop(log);
-    let mut after = floor::run(folder, size, time / 2)?;
+    let mut after = bare_syncs(folder, size, time / 2)?;
     let syncs = rate(before.count() + after.count(), time);
     let appends = rate(times.count(), took);
     let [p50, p99, worst] = times.percentiles();

@@ -3,7 +3,6 @@
 //! Each part runs in a process of its own, so that its memory is its own.
 
 mod engines;
-mod floor;
 mod log;
 mod measure;
 

@@ -1,33 +1,9 @@
-//! Times, memory, and chance.
+//! Rates, memory, and chance.
 
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result};
 use longwire_log::Histogram;
-
-/// Times of single operations.
-#[derive(Debug, Default)]
-pub(crate) struct Times(Vec<u32>);
-
-impl Times {
-    pub(crate) fn record(&mut self, time: Duration) {
-        self.0.push(u32::try_from(time.as_micros()).unwrap_or(u32::MAX));
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The times that 50 %, 99 % and all are within, in microseconds.
-    pub(crate) fn percentiles(&mut self) -> [u32; 3] {
-        self.0.sort_unstable();
-        let at = |share: usize| {
-            let last = self.0.len().saturating_sub(1);
-            self.0.get(last * share / 100).copied().unwrap_or(0)
-        };
-        [at(50), at(99), at(100)]
-    }
-}
 
 /// So many in so long, a second.
 #[expect(clippy::cast_precision_loss, reason = "nobody counts so far")]

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use bench_harness::build::build_program;
+use bench_harness::cores::spawn_on;
 use serde::{Deserialize, Serialize};
 
-use crate::contestants::build_program;
-use crate::measure::spawn_on;
 use crate::report::numbers::number;
 use crate::results::Results;
 use crate::targets::Verdict;

@@ -18,13 +18,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use bench_harness::build::build_program;
+use bench_harness::cores::raise_open_files;
 use clap::Parser;
 
 use crate::args::Args;
+use crate::contestants::Contestant;
 use crate::contestants::certificate::Certificate;
-use crate::contestants::{Contestant, build_program};
-use crate::machine::Machine;
-use crate::measure::raise_open_files;
 use crate::plan::entries::{ENTRIES, Entry};
 use crate::plan::workloads::Part;
 use crate::plan::{KERNELS, Plan};
@@ -87,7 +87,7 @@ fn measure(args: &Args, bench: &Path, file: &Path) -> Result<Option<Results>> {
 
     let mut results =
         if args.resume && file.exists() { store::read(file)? } else { Results::default() };
-    let machine = Machine::describe(bench, args.longwire.is_some())?;
+    let machine = machine::describe(bench, args.longwire.is_some())?;
     resume::check(&results, &machine, &plan)?;
     let load = build_program(&bench.join("../Cargo.toml"), "longwire-cli", "longwire")?;
     let longwire = args.longwire.clone().unwrap_or_else(|| load.clone());

@@ -4,18 +4,17 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, ensure};
+use bench_harness::statistics::{median, rounded};
 
 use crate::contestants::Contestant;
 use crate::contestants::certificate::Certificate;
 use crate::machine::Ticks;
 use crate::measure::load::{self, Order};
-use crate::measure::server::Server;
-use crate::measure::{Cores, client};
+use crate::measure::{Cores, client, server};
 use crate::plan::Plan;
 use crate::plan::workloads::{Kind, MAXIMUM, Pace, Part, Workload};
 use crate::report;
 use crate::results::figures::Figures;
-use crate::results::statistics::{median, rounded};
 use crate::results::{Failure, Missing, Results, Run, Sitting, store};
 
 /// What a sitting has to do, and with what.
@@ -103,7 +102,7 @@ impl Session<'_> {
         let seconds = self.plan.seconds(workload);
         if workload.part == Part::Client {
             let floor = self.floor.as_ref().context("the floor, its server, is not there")?;
-            let server = Server::start(floor, workload.part, &cores.load, &self.certificate)?;
+            let server = server::start(floor, workload.part, &cores.load, &self.certificate)?;
             return client::measure(contestant, &server, workload, seconds, &cores);
         }
         let order = Order {
@@ -112,7 +111,7 @@ impl Session<'_> {
             rate: rate(workload, contestant.name(), round, results)?,
             besides: contestant.entry.load,
         };
-        let server = Server::start(contestant, workload.part, &cores.server, &self.certificate)?;
+        let server = server::start(contestant, workload.part, &cores.server, &self.certificate)?;
         load::measure(&self.load, &server, &order, &cores, &self.certificate)
     }
 

@@ -1,6 +1,10 @@
 //! Who somebody is, and what that allows.
 
-use std::{fmt, ops::BitOr, sync::Arc};
+use std::{
+    fmt,
+    ops::BitOr,
+    sync::{Arc, LazyLock},
+};
 
 use longwire_channel::{ChannelName, ChannelPattern, Token};
 
@@ -36,8 +40,12 @@ impl Permissions {
 
     /// Everything on every channel.
     pub fn all() -> Self {
-        let every = ChannelPattern::new(EVERY_CHANNEL).expect("a star is a pattern");
-        Self::new([(every, Actions::ALL)])
+        // Every session of a server without credentials has them, and so they are shared.
+        static ALL: LazyLock<Permissions> = LazyLock::new(|| {
+            let every = ChannelPattern::new(EVERY_CHANNEL).expect("a star is a pattern");
+            Permissions::new([(every, Actions::ALL)])
+        });
+        ALL.clone()
     }
 
     /// Nothing.

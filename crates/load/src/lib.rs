@@ -33,7 +33,7 @@ pub mod json;
 mod latency;
 mod link;
 mod plan;
-mod process;
+pub mod process;
 pub mod random;
 mod report;
 mod run;

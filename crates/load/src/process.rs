@@ -6,24 +6,24 @@ use crate::LoadError;
 
 /// A process to observe.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Process {
+pub struct Process {
     pid: u32,
 }
 
 /// CPU time since the start of the process. That of its children is not in it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cpu {
+pub struct Cpu {
     /// Time on a core, user and system, of threads that have not ended.
-    pub(crate) running: Duration,
+    pub running: Duration,
     /// Time ready to run while something else had the core.
-    pub(crate) waiting: Duration,
+    pub waiting: Duration,
     /// Time on a core of all threads, those that have ended too, to some ticks of `TICK`.
-    pub(crate) total: Duration,
+    pub total: Duration,
 }
 
 impl Process {
     /// The process with this id. Fails if it cannot be observed.
-    pub(crate) fn new(pid: u32) -> Result<Self, LoadError> {
+    pub fn new(pid: u32) -> Result<Self, LoadError> {
         let process = Self { pid };
         process.cpu()?;
         process.resident()?;
@@ -31,12 +31,12 @@ impl Process {
     }
 
     /// The calling process.
-    pub(crate) fn this() -> Self {
+    pub fn this() -> Self {
         Self { pid: std::process::id() }
     }
 
     /// Waits until the process has used no CPU for as long as `quiet`. `false` if it did not come to rest.
-    pub(crate) fn settle(
+    pub fn settle(
         self,
         quiet: Duration,
         mut wait: impl FnMut(Duration) -> Result<(), LoadError>,
@@ -66,7 +66,7 @@ impl Process {
     /// CPU time so far, summed over the threads' `schedstat`, in nanoseconds.
     ///
     /// Linux adds to the figure of a running thread at every timer tick (1 to 10 ms).
-    pub(crate) fn cpu(self) -> Result<Cpu, LoadError> {
+    pub fn cpu(self) -> Result<Cpu, LoadError> {
         let (mut running, mut waiting) = (0, 0);
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid))
             .map_err(|error| self.unreadable(&error))?;
@@ -107,7 +107,7 @@ impl Process {
     /// Resident memory in bytes, counted exactly (`smaps_rollup`).
     ///
     /// Memory that the kernel holds for sockets is not in it.
-    pub(crate) fn resident(self) -> Result<u64, LoadError> {
+    pub fn resident(self) -> Result<u64, LoadError> {
         let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))
             .map_err(|error| self.unreadable(&error))?;
         let kib = text
@@ -134,11 +134,11 @@ impl Process {
 
 #[cfg(not(target_os = "linux"))]
 impl Process {
-    pub(crate) fn cpu(self) -> Result<Cpu, LoadError> {
+    pub fn cpu(self) -> Result<Cpu, LoadError> {
         Err(self.elsewhere())
     }
 
-    pub(crate) fn resident(self) -> Result<u64, LoadError> {
+    pub fn resident(self) -> Result<u64, LoadError> {
         Err(self.elsewhere())
     }
 
@@ -152,7 +152,7 @@ impl Process {
 
 /// Lets this process run on one core only.
 #[cfg(target_os = "linux")]
-pub(crate) fn pin(cpu: usize) -> Result<(), LoadError> {
+pub fn pin(cpu: usize) -> Result<(), LoadError> {
     use rustix::thread::{CpuSet, sched_setaffinity};
     let refused = |why: &dyn std::fmt::Display| {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -169,7 +169,7 @@ pub(crate) fn pin(cpu: usize) -> Result<(), LoadError> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn pin(_: usize) -> Result<(), LoadError> {
+pub fn pin(_: usize) -> Result<(), LoadError> {
     Err(LoadError::Machine("a core can be chosen on Linux only; leave out Plan::cpu".to_owned()))
 }
 
@@ -193,7 +193,7 @@ pub(crate) fn check_open_files(_: usize) -> Result<(), LoadError> {
 
 impl Cpu {
     /// CPU time on a core since `earlier`, and whether threads that have ended since had a part in it.
-    pub(crate) fn running_since(&self, earlier: &Self) -> (Duration, bool) {
+    pub fn running_since(&self, earlier: &Self) -> (Duration, bool) {
         let running = self.running.saturating_sub(earlier.running);
         let total = self.total.saturating_sub(earlier.total);
         // Each of user and system time is whole ticks.
@@ -201,7 +201,7 @@ impl Cpu {
     }
 
     /// CPU time between `earlier` and this reading, a second of `wall` time: running, waiting.
-    pub(crate) fn shares_since(&self, earlier: &Self, wall: Duration) -> (f64, f64) {
+    pub fn shares_since(&self, earlier: &Self, wall: Duration) -> (f64, f64) {
         let share = |now: Duration, then: Duration| {
             now.saturating_sub(then).as_secs_f64() / wall.as_secs_f64()
         };

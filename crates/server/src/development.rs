@@ -21,6 +21,8 @@ pub(crate) struct Development {
 #[derive(Default)]
 struct Known {
     tasks: HashMap<task::Id, AbortHandle>,
+    /// How many of the tasks ran when they were last looked through.
+    alive: usize,
     sessions: HashMap<SessionId, task::Id>,
     answering: HashSet<ChannelName>,
 }
@@ -36,7 +38,7 @@ impl Development {
         if !handle.is_finished() {
             known.tasks.insert(handle.id(), handle);
         }
-        if known.tasks.len() > 2 * known.sessions.len() + SLACK {
+        if known.tasks.len() > known.alive + known.alive / 8 + SLACK {
             known.forget_finished();
         }
     }
@@ -76,6 +78,7 @@ impl Known {
         self.tasks.retain(|_, task| !task.is_finished());
         let tasks = &self.tasks;
         self.sessions.retain(|_, id| tasks.contains_key(id));
+        self.alive = self.tasks.len();
     }
 }
 
@@ -85,5 +88,35 @@ impl fmt::Debug for Development {
     }
 }
 
-/// Finished tasks that may be remembered before they are looked through.
-const SLACK: usize = 1024;
+/// Finished tasks that may be remembered, beside an eighth of those that run, before they are looked through: they keep
+/// their memory until then.
+const SLACK: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn tasks_that_have_ended_are_forgotten_with_their_sessions() {
+        let development = Arc::new(Development::new(0));
+        for number in 0..10 * SLACK as u64 {
+            let (carried, session) = (development.clone(), SessionId(number));
+            let (end, ended) = oneshot::channel::<()>();
+            let task = tokio::spawn(async move {
+                carried.note_session(session);
+                // An error is the end as well.
+                let _ = ended.await;
+            });
+            development.note_task(task.abort_handle());
+            drop(end);
+            task.await.expect("it does not panic");
+        }
+        let known = development.known();
+        assert!(known.tasks.len() <= SLACK + 1, "{} tasks", known.tasks.len());
+        assert!(known.sessions.len() <= SLACK + 1, "{} sessions", known.sessions.len());
+    }
+}

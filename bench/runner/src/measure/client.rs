@@ -3,10 +3,11 @@
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
+use bench_harness::Server;
+use bench_harness::cores::spawn_on;
 use serde::Deserialize;
 
-use super::server::Server;
-use super::{Cores, finish, limit, spawn_on};
+use super::{Cores, finish, limit};
 use crate::contestants::Contestant;
 use crate::plan::workloads::{Kind, Workload};
 use crate::results::figures::Figures;

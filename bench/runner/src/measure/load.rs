@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use bench_harness::Server;
+use bench_harness::cores::spawn_on;
 use serde::Deserialize;
 
-use super::server::Server;
-use super::{Cores, finish, limit, spawn_on};
+use super::{Cores, finish, limit};
 use crate::contestants::certificate::Certificate;
 use crate::plan::workloads::{Kind, Part, Workload};
 use crate::results::figures::{Figures, Percentiles};

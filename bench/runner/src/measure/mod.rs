@@ -4,16 +4,13 @@ pub(crate) mod client;
 pub(crate) mod load;
 pub(crate) mod server;
 
-use std::process::{Child, Command, Output};
+use std::process::{Child, Output};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{
-    Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, pidfd_open, pidfd_send_signal, setrlimit,
-};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::plan::seconds_of;
 use crate::plan::workloads::Workload;
@@ -23,20 +20,6 @@ use crate::plan::workloads::Workload;
 pub(crate) struct Cores {
     pub(crate) server: Vec<usize>,
     pub(crate) load: Vec<usize>,
-}
-
-/// Starts a child that inherits these cores: the thread is on them while it starts it.
-pub(crate) fn spawn_on(cores: &[usize], command: &mut Command) -> Result<Child> {
-    let before = sched_getaffinity(None)?;
-    let mut wanted = CpuSet::new();
-    for core in cores {
-        wanted.set(*core);
-    }
-    sched_setaffinity(None, &wanted)
-        .with_context(|| format!("cores {cores:?} cannot be used; see --server-cpu, --load-cpu"))?;
-    let child = command.spawn();
-    sched_setaffinity(None, &before)?;
-    child.with_context(|| format!("{} cannot be started", command.get_program().display()))
 }
 
 /// What a child has printed once it has ended; one that has not ended in time is killed.
@@ -73,22 +56,9 @@ pub(crate) fn limit(workload: Workload, seconds: f64) -> Duration {
 /// Beyond what a measurement is expected to take.
 const GRACE: Duration = Duration::from_mins(1);
 
-/// Raises the soft limit of open files to the hard one, and fails if that is below `needed`. Children
-/// inherit it.
-pub(crate) fn raise_open_files(needed: u64) -> Result<()> {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    ensure!(
-        maximum.is_none_or(|maximum| maximum >= needed),
-        "{needed} open files are needed and the hard limit is {}; raise it with `ulimit -Hn`",
-        maximum.unwrap_or(0)
-    );
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
-        .context("the limit of open files could not be raised")
-}
-
 #[cfg(test)]
 mod tests {
-    use std::process::Stdio;
+    use std::process::{Command, Stdio};
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! How figures are written.
 
-use crate::results::statistics::Spread;
+use bench_harness::statistics::Spread;
 
 /// Median and range; a dash if there is none.
 pub(crate) fn spread(spread: Option<Spread>) -> String {

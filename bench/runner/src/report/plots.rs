@@ -1,5 +1,7 @@
 //! The plots: bars for what a message or a connection costs, dots for latency.
 
+use bench_harness::statistics::Spread;
+
 use super::numbers::number;
 use super::svg::{Anchor, Class, Picture};
 use super::tables::compared;
@@ -7,7 +9,6 @@ use crate::plan::entries::{self, Group};
 use crate::plan::workloads::{BURSTS, HEADLINE, IDLE, Part, Workload};
 use crate::results::Results;
 use crate::results::figures::Metric;
-use crate::results::statistics::Spread;
 
 /// A file of the published set.
 #[derive(Debug)]

@@ -1,15 +1,14 @@
 //! What was measured: runs, with the sittings in which they were taken, and how they are asked for.
 
 pub(crate) mod figures;
-pub(crate) mod statistics;
 pub(crate) mod store;
 
 use std::collections::BTreeMap;
 
+use bench_harness::statistics::{Spread, median};
 use serde::{Deserialize, Serialize};
 
 use self::figures::{Figures, Metric};
-use self::statistics::{Spread, median};
 use crate::kernels::Kernel;
 use crate::machine::Machine;
 use crate::plan::workloads::{self, Kind, Part, Workload};

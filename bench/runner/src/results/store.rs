@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use bench_harness::statistics::rounded;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::figures::Figures;
-use super::statistics::rounded;
 use super::{Results, Run, Sitting};
 
 /// Reads what [`write()`] wrote.

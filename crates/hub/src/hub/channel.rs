@@ -95,6 +95,10 @@ impl Channel {
 
     /// Takes a member in, as one of the rest, and gives its index.
     pub(super) fn join(&mut self, member: Member) -> u32 {
+        if self.members.is_empty() {
+            // Many channels never have a second one.
+            self.members.reserve_exact(1);
+        }
         self.members.push(member);
         index_of(self.members.len() - 1)
     }

@@ -1,7 +1,7 @@
-//! The floor: a write of a few bytes at the end of a file, and fdatasync.
+//! The floor of all that is durable: a write of a few bytes at the end of a file, and fdatasync.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Write as _,
     path::Path,
     time::{Duration, Instant},
@@ -9,10 +9,10 @@ use std::{
 
 use anyhow::Result;
 
-use crate::measure::Times;
+use crate::times::Times;
 
 /// Writes and waits for the disk, again and again. The file has its length before, as the log's journal has.
-pub(crate) fn run(folder: &Path, bytes: usize, time: Duration) -> Result<Times> {
+pub fn bare_syncs(folder: &Path, bytes: usize, time: Duration) -> Result<Times> {
     let path = folder.join("floor");
     let mut file = File::create(&path)?;
     file.set_len(64 << 20)?;
@@ -26,6 +26,6 @@ pub(crate) fn run(folder: &Path, bytes: usize, time: Duration) -> Result<Times> 
         file.sync_data()?;
         times.record(began.elapsed());
     }
-    std::fs::remove_file(path)?;
+    fs::remove_file(path)?;
     Ok(times)
 }

@@ -1,0 +1,127 @@
+//! From publishing to delivery in an open loop: latency counts from when a message was due.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use bench_harness::{Server, times::Times};
+use bytes::Bytes;
+use longwire_channel::ServerMessage;
+use longwire_load::process::Process;
+
+use crate::durable::greet;
+use crate::fleet::{Arrived, Fleet};
+use crate::stage::{Figures, Stage, Watch};
+use crate::words;
+
+/// The floor: an echo of messages of the same size at the same rate, over so many connections.
+pub(crate) fn echo(stage: &Stage, lanes: usize) -> Result<Figures> {
+    let server = stage.echo()?;
+    let mut fleet = Fleet::new(server.url(), "/")?;
+    fleet.open(lanes)?;
+    let size = publication(0, 0)?.len();
+    let say = |_, number| Ok(words::content(number, size));
+    let hear = |arrived: &Arrived| Ok(Some((arrived.on, words::number(&arrived.message)?)));
+    measure(stage, &server, fleet, lanes, say, hear)
+}
+
+/// So many publishers, each with a channel of its own that one subscriber reads.
+pub(crate) fn publish(stage: &Stage, lanes: usize) -> Result<Figures> {
+    let data = stage.data()?;
+    let server = stage.channels(data.path(), "memory")?;
+    let mut fleet = Fleet::new(server.url(), "/v1/connect")?;
+    greet(&mut fleet, lanes)?;
+    subscribe(&mut fleet, lanes)?;
+    let hear = |arrived: &Arrived| {
+        let message = words::read(&arrived.message)?;
+        if arrived.on < lanes {
+            ensure!(matches!(message, ServerMessage::Published { .. }), "answered {message:?}");
+            return Ok(None);
+        }
+        let told = format!("{message:?}");
+        let Some(record) = words::pushed(message) else { anyhow::bail!("pushed {told}") };
+        Ok(Some((arrived.on - lanes, words::number(record.payload.bytes())?)))
+    };
+    measure(stage, &server, fleet, lanes, publication, hear)
+}
+
+fn publication(lane: usize, number: u64) -> Result<Bytes> {
+    words::publish(number + 1, &words::channel(lane), None, words::content(number, CONTENT))
+}
+
+/// A subscriber of each channel.
+fn subscribe(fleet: &mut Fleet, lanes: usize) -> Result<()> {
+    for (lane, index) in fleet.open(lanes)?.enumerate() {
+        fleet.send(index, words::connect(Some(&words::channel(lane))))?;
+    }
+    for _ in 0..lanes {
+        let message = words::read(&fleet.expect()?.message)?;
+        let begun = matches!(&message, ServerMessage::Connected(it) if it.subscriptions.iter().all(|(_, it)| it.is_ok()));
+        ensure!(begun, "connect was answered {message:?}");
+    }
+    Ok(())
+}
+
+/// Has message number N said on lane N modulo `lanes` when it is due, and waits for all of them.
+fn measure(
+    stage: &Stage,
+    server: &Server,
+    mut fleet: Fleet,
+    lanes: usize,
+    say: impl Fn(usize, u64) -> Result<Bytes>,
+    hear: impl Fn(&Arrived) -> Result<Option<(usize, u64)>>,
+) -> Result<Figures> {
+    let lanes = lanes as u64;
+    let first = u64::try_from((stage.time / 4).as_micros())? * RATE / 1_000_000;
+    let total = first + u64::try_from(stage.time.as_micros())? * RATE / 1_000_000;
+    let begin = Instant::now();
+    let due = |number: u64| begin + Duration::from_nanos(number * 1_000_000_000 / RATE);
+    let deadline = due(total) + PATIENCE;
+    let mut heard: Vec<u64> = (0..lanes).collect();
+    let (mut said, mut count) = (0, 0);
+    let (mut times, mut late) = (Times::default(), Times::default());
+    let mut watch = None;
+    while count < total {
+        let now = Instant::now();
+        ensure!(now < deadline, "{count} of {total} messages came");
+        if said == first && watch.is_none() {
+            watch = Some(Watch::begin(Process::new(server.pid())?)?);
+        }
+        // Waiting is asking again and again: the system's wait is exact to a millisecond only.
+        if said < total && due(said) <= now {
+            fleet
+                .send(usize::try_from(said % lanes)?, say(usize::try_from(said % lanes)?, said)?)?;
+            fleet.flush()?;
+            late.record(now - due(said));
+            said += 1;
+        }
+        let Some(arrived) = fleet.next(Duration::ZERO)? else { continue };
+        let Some((lane, number)) = hear(&arrived)? else { continue };
+        ensure!(number == heard[lane], "message {number} came for {}", heard[lane]);
+        heard[lane] += lanes;
+        count += 1;
+        if number >= first {
+            times.record(arrived.at - due(number));
+        }
+    }
+    let seen = watch.expect("it begins before the last is said").end()?;
+    let [p50, p99, worst] = times.percentiles();
+    let [_, late99, _] = late.percentiles();
+    let mut figures = vec![
+        ("p50 us", p50.into()),
+        ("p99 us", p99.into()),
+        ("worst us", worst.into()),
+        ("sent late, p99 us", late99.into()),
+        ("CPU us each", seen.server_us / times.count() as f64),
+    ];
+    figures.extend(seen.figures());
+    Ok(figures)
+}
+
+/// Messages a second over all lanes.
+const RATE: u64 = 10_000;
+
+/// Bytes of a publication's content.
+const CONTENT: usize = 100;
+
+/// Beyond the time of the last.
+const PATIENCE: Duration = Duration::from_secs(10);
