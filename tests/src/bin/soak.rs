@@ -25,9 +25,9 @@ fn main() -> Result<()> {
     let plan = soak::Plan { connections: args.connections, time, every };
     let report = soak::run(&binaries::longwire()?, plan, |sample| {
         println!(
-            "{:>5.0} s  {:>6.1} MiB resident  {:>8} bytes queued  {} sessions  {} delivered",
+            "{:>5.0} s  {:>8} KiB resident  {:>8} bytes queued  {} sessions  {} delivered",
             sample.at.as_secs_f64(),
-            sample.resident as f64 / f64::from(1 << 20),
+            sample.resident >> 10,
             sample.queued,
             sample.sessions,
             sample.delivered

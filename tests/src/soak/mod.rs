@@ -78,10 +78,9 @@ pub fn run(binary: &Path, plan: Plan, mut tell: impl FnMut(&Sample)) -> Result<R
 }
 
 fn check_growth(samples: &[Sample]) -> Result<()> {
-    let checked: [(&str, fn(&Sample) -> u64); 2] =
-        [("resident memory", |it| it.resident), ("what waits for clients", |it| it.queued)];
-    for (what, of) in checked {
-        let values: Vec<u64> = samples.iter().map(of).collect();
+    let resident: Vec<u64> = samples.iter().map(|sample| sample.resident).collect();
+    let queued: Vec<u64> = samples.iter().map(|sample| sample.queued).collect();
+    for (what, values) in [("resident memory", resident), ("what waits for clients", queued)] {
         if let Some((before, after)) = growth(&values) {
             bail!("{what} grows: {before} bytes in the second quarter, {after} in the last");
         }

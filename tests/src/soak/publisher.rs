@@ -39,8 +39,7 @@ pub(super) async fn publish(shared: &Shared, group: Group) -> Result<()> {
     let mut ended = shared.ended.clone();
     let mut interval = interval(group.every);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut id = 0;
-    for index in group.channels.clone().cycle() {
+    for (id, index) in (1..).zip(group.channels.clone().cycle()) {
         tokio::select! {
             _ = interval.tick() => {}
             // An error says that nobody is there to wait for.
@@ -48,7 +47,6 @@ pub(super) async fn publish(shared: &Shared, group: Group) -> Result<()> {
         }
         let channel = &shared.channels[index];
         let seq = channel.tail.load(Ordering::Acquire) + 1;
-        id += 1;
         let publication = Publication::new(Payload::text(content(channel, seq)));
         let publish = Box::new(Publish { channel: channel.name.clone(), publication });
         say(&socket, &ClientMessage::Publish { id, publish }).await?;
