@@ -14,6 +14,21 @@ pub fn longwire() -> Result<PathBuf> {
     build(&["--package", "longwire-cli", "--bin", "longwire"])
 }
 
+/// The binary `longwire` as a command that takes no settings from the tests' own environment.
+pub fn longwire_command() -> Result<Command> {
+    Ok(without_settings(Command::new(longwire()?)))
+}
+
+/// `command` without variables of ours, which `longwire` would take for settings of its own.
+pub fn without_settings(mut command: Command) -> Command {
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("LONGWIRE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// An example of the crate `longwire`.
 pub fn example(name: &str) -> Result<PathBuf> {
     build(&["--package", "longwire", "--example", name])

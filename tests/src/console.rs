@@ -37,7 +37,7 @@ impl Console {
     pub fn start() -> Result<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let data = tempfile::tempdir().context("cannot make a temporary folder")?;
-        let mut command = Command::new(binaries::longwire()?);
+        let mut command = binaries::longwire_command()?;
         // In this folder there is no configuration, and the data goes into it.
         command.current_dir(data.path());
         command.args(["serve", "--listen", "127.0.0.1:0"]);

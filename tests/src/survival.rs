@@ -11,10 +11,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::binaries;
 use crate::processes::Process;
 
 /// How long the server may take until it listens: it may have much to read.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long an HTTP request may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(20);
 
@@ -85,7 +86,7 @@ impl Server {
 }
 
 fn command(binary: &Path, folder: &Path, listen: &str) -> Command {
-    let mut command = Command::new(binary);
+    let mut command = binaries::without_settings(Command::new(binary));
     command.current_dir(folder).args(["serve", "--no-supervisor", "--listen", listen]);
     // The publishers are to run as fast as they can, and the checks want all of it.
     command.args(["--set", "limits.publish_rate=1000000"]);
@@ -112,12 +113,11 @@ pub fn request(
 ) -> Result<(u16, Value)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(REQUEST_LIMIT))?;
-    let mut head = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    let length = body.len();
-    stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes())?;
+    let mut head = vec![format!("{line} HTTP/1.1"), format!("Host: {address}")];
+    head.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    head.push("Connection: close".to_owned());
+    head.push(format!("Content-Length: {}", body.len()));
+    stream.write_all(format!("{}\r\n\r\n{body}", head.join("\r\n")).as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8(answer)?;

@@ -44,6 +44,8 @@ fn every_acknowledged_message_survives_fifty_kills_once_and_in_order() -> Result
     let mut server = Server::start(&binary, folder.path())?;
     let address = server.address();
     let runtime = Runtime::new()?;
+    // Clients begin to connect as they are made.
+    let _within = runtime.enter();
     let stop = Arc::new(AtomicBool::new(false));
 
     let mut node = Command::new(longwire_toolbox::peer::require_program("node")?);
@@ -114,8 +116,8 @@ fn every_acknowledged_message_survives_fifty_kills_once_and_in_order() -> Result
         for subscriber in &subscribers {
             assert_eq!(&subscriber.records(channel, history.len())?, history, "{channel}");
         }
-        let seen = printed.remove(*channel).unwrap_or_default();
-        assert_eq!(&seen, history, "{channel}, by the TypeScript SDK");
+        let by_node = printed.remove(*channel).unwrap_or_default();
+        assert_eq!(&by_node, history, "{channel}, by the TypeScript SDK");
     }
     println!("{kept} messages survived {kills} kills");
     Ok(())
@@ -180,8 +182,8 @@ async fn publish_by_client(
             client.close(Duration::from_secs(10)).await;
             return Ok(acknowledged);
         };
-        let published = answer.await.with_context(|| format!("{item:?}"))?;
-        let position = published.position.context("no position")?;
+        let outcome = answer.await.with_context(|| format!("{item:?}"))?;
+        let position = outcome.position.context("no position")?;
         acknowledged.insert((channel, item), (position.epoch.to_string(), position.seq));
     }
 }

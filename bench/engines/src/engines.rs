@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
-use crate::measure::{Chance, Times, memory};
+use crate::measure::{Chance, Times, memory, rate};
 
 /// Which engine.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -42,20 +42,20 @@ pub(crate) fn batches(kind: Kind, folder: &Path, time: Duration) -> Result<()> {
     let mut writer = Writer::new(STREAMS_OF_BATCHES);
     let mut chance = Chance(1);
     let mut times = Times::default();
-    let begin = Instant::now();
-    while begin.elapsed() < time {
+    let start = Instant::now();
+    while start.elapsed() < time {
         let (records, states) = writer.batch((0..64).map(|_| chance.next() % STREAMS_OF_BATCHES));
         let began = Instant::now();
         engine.commit(&records, &states)?;
         times.record(began.elapsed());
     }
-    let rate = times.count() as f64 / begin.elapsed().as_secs_f64();
+    let batches = rate(times.count(), start.elapsed());
     let [p50, p99, worst] = times.percentiles();
     let (rss, peak) = memory()?;
     println!(
-        "{kind:?}: {rate:.0} batches of 64 a second ({:.0} records); p50 {p50} us, p99 {p99} us, worst {worst} us; {rss} MiB, \
+        "{kind:?}: {batches:.0} batches of 64 a second ({:.0} records); p50 {p50} us, p99 {p99} us, worst {worst} us; {rss} MiB, \
          {peak} at most",
-        rate * 64.0
+        batches * 64.0
     );
     Ok(())
 }
@@ -72,8 +72,8 @@ pub(crate) fn pages(kind: Kind, folder: &Path, time: Duration) -> Result<()> {
     let mut engine = open(kind, folder)?;
     let mut chance = Chance(1);
     let mut times = Times::default();
-    let begin = Instant::now();
-    while begin.elapsed() < time {
+    let start = Instant::now();
+    while start.elapsed() < time {
         let stream = chance.next() % STREAMS_OF_BATCHES;
         let from = key(stream, 1 + chance.next() % 144);
         let mut seen = 0;
@@ -82,11 +82,11 @@ pub(crate) fn pages(kind: Kind, folder: &Path, time: Duration) -> Result<()> {
         times.record(began.elapsed());
         ensure!(seen == 256, "a page of {seen} records");
     }
-    let rate = times.count() as f64 / begin.elapsed().as_secs_f64();
+    let pages = rate(times.count(), start.elapsed());
     let [p50, p99, worst] = times.percentiles();
     let (rss, _) = memory()?;
     println!(
-        "{kind:?}: {rate:.0} pages of 256 a second; p50 {p50} us, p99 {p99} us, worst {worst} us; {rss} MiB"
+        "{kind:?}: {pages:.0} pages of 256 a second; p50 {p50} us, p99 {p99} us, worst {worst} us; {rss} MiB"
     );
     Ok(())
 }

@@ -19,8 +19,8 @@ pub(crate) fn run(folder: &Path, bytes: usize, time: Duration) -> Result<Times> 
     file.sync_all()?;
     let block = vec![1; bytes];
     let mut times = Times::default();
-    let begin = Instant::now();
-    while begin.elapsed() < time {
+    let start = Instant::now();
+    while start.elapsed() < time {
         let began = Instant::now();
         file.write_all(&block)?;
         file.sync_data()?;

@@ -14,7 +14,7 @@ use longwire_log::{
 
 use crate::{
     floor,
-    measure::{Chance, Times, memory},
+    measure::{Chance, Times, mean, memory, rate},
 };
 
 /// Appenders that each send the next record once the last is on disk: floor, log, floor.
@@ -31,9 +31,9 @@ pub(crate) fn append(
         .collect::<Result<_, _>>()?;
     let body = Bytes::from(vec![b'x'; size]);
     let mut log = Opened::new(folder)?;
-    let begin = Instant::now();
+    let start = Instant::now();
     let slots = usize::try_from(appenders)?;
-    let mut sent = vec![begin; slots];
+    let mut sent = vec![start; slots];
     let mut next = 0;
     let mut times = Times::default();
     for appender in 0..appenders {
@@ -47,7 +47,7 @@ pub(crate) fn append(
         let now = Instant::now();
         let slot = usize::try_from(token)?;
         times.record(now - sent[slot]);
-        if now - begin < time {
+        if now - start < time {
             sent[slot] = now;
             log.append(token, &names[next % names.len()], &body);
             next += 1;
@@ -55,22 +55,23 @@ pub(crate) fn append(
             under_way -= 1;
         }
     }
-    let seconds = begin.elapsed().as_secs_f64();
+    let took = start.elapsed();
     let stats = log.log.stats();
     let (rss, _) = memory()?;
     drop(log);
     let mut after = floor::run(folder, size, time / 2)?;
-    let syncs = (before.count() + after.count()) as f64 / time.as_secs_f64();
-    let rate = times.count() as f64 / seconds;
+    let syncs = rate(before.count() + after.count(), time);
+    let appends = rate(times.count(), took);
     let [p50, p99, worst] = times.percentiles();
     let ([floor50, floor99, _], [floor50_after, floor99_after, _]) =
         (before.percentiles(), after.percentiles());
     println!(
-        "log, {appenders} appenders, {streams} streams, {size} B: {rate:.0} appends/s, {:.1} times the bare fsync; \
-         p50 {p50} us, p99 {p99} us, worst {worst} us; {:.1} a commit, fsync {:.0} us; {rss} MiB",
-        rate / syncs,
-        stats.commit_requests.sum() as f64 / stats.commit_requests.count() as f64,
-        stats.sync_us.sum() as f64 / stats.sync_us.count() as f64,
+        "log, {appenders} appenders, {streams} streams, {size} B: {appends:.0} appends/s, {:.1} times the bare fsync; \
+         p50 {p50} us, p99 {p99} us, worst {worst} us; {:.1} a commit, which takes {:.0} us, its fsync {:.0} us; {rss} MiB",
+        appends / syncs,
+        mean(&stats.commit_requests),
+        mean(&stats.commit_us),
+        mean(&stats.sync_us),
     );
     println!(
         "    bare fsync: {syncs:.0}/s; before p50 {floor50} us, p99 {floor99} us; after p50 {floor50_after} us, p99 \

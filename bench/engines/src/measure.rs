@@ -3,6 +3,7 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result};
+use longwire_log::Histogram;
 
 /// Times of single operations.
 #[derive(Debug, Default)]
@@ -26,6 +27,18 @@ impl Times {
         };
         [at(50), at(99), at(100)]
     }
+}
+
+/// So many in so long, a second.
+#[expect(clippy::cast_precision_loss, reason = "nobody counts so far")]
+pub(crate) fn rate(count: usize, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64()
+}
+
+/// The mean of what was recorded.
+#[expect(clippy::cast_precision_loss, reason = "nobody counts so far")]
+pub(crate) fn mean(histogram: &Histogram) -> f64 {
+    histogram.sum() as f64 / histogram.count() as f64
 }
 
 /// What the process has in memory, and had at most, in MiB.

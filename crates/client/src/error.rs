@@ -105,7 +105,7 @@ pub enum PublishError {
         /// Why.
         error: InvalidToken,
     },
-    /// The server refused it; it is not stored.
+    /// The server refused it; it is not stored. But with `storage_failed` it may come to light when the server is started again.
     Refused(Refusal),
     /// The queue holds as much as it may. Nothing of this one was sent.
     QueueFull,

@@ -17,9 +17,16 @@ pub struct HubConfig {
     /// Bytes of the largest message from a client: the driver keeps to it; the hub tells it in `connected`.
     /// Default: 128 KiB.
     pub max_message_bytes: u64,
-    /// Publications a second of one session; twice as many may come at once. Default: 1,000. Beyond it: `rate_limited`.
+    /// Publications a second of one session; twice as many may come at once. Default: 1,000. Beyond it they are held,
+    /// and submitted in their order as the rate allows.
     pub publish_rate: u32,
-    /// Commands of one session that wait for their answers. Default: 1,024. Beyond it: `rate_limited`. As many may
+    /// Publications of one session that are held because they came faster than their rate; one may always be.
+    /// Default: 256. Beyond it: `rate_limited`, and so for all behind it until half of them are submitted.
+    pub max_held_publications: usize,
+    /// Bytes of these publications, of which a single one may have more. Default: 1 MiB. Beyond it the same.
+    pub max_held_bytes: usize,
+    /// Commands of one session that wait for their answers, publications that are held among them. Default: 1,024. Beyond
+    /// it: `rate_limited`, a publication with those behind it for as long as it is told to wait. As many may
     /// come while the pipe is congested; beyond that the session ends with 4001.
     pub max_pending_commands: u32,
     /// Bytes of these commands. Default: 4 MiB. Beyond it: `rate_limited`.
@@ -64,6 +71,8 @@ impl Default for HubConfig {
             max_subscriptions: 128,
             max_message_bytes: 128 << 10,
             publish_rate: 1_000,
+            max_held_publications: 256,
+            max_held_bytes: 1 << 20,
             max_pending_commands: 1_024,
             max_pending_bytes: 4 << 20,
             max_pending_requests: 200_000,

@@ -14,6 +14,10 @@ mod identity;
 mod input;
 mod namespace;
 mod operation;
+#[cfg_attr(
+    not(feature = "simulation"),
+    allow(unreachable_pub, reason = "seen from outside with the feature alone")
+)]
 mod random;
 #[cfg(feature = "simulation")]
 pub mod simulation;

@@ -29,7 +29,8 @@ pub struct Namespace {
     /// The most records of one answer to `history`. Default: 1,000. A larger limit counts as this one.
     pub history_limit: u32,
     /// Publications a second that one session may make to all channels of the namespace together, over two seconds.
-    /// Default: `None`, as many as the session may make at all. Beyond it: `rate_limited`.
+    /// Default: `None`, as many as the session may make at all. Beyond it they are held, and whatever the session
+    /// publishes behind them, to other namespaces too.
     pub publish_rate: Option<u32>,
 }
 

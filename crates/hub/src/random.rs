@@ -3,17 +3,15 @@
 /// The generator `SplitMix64`: good enough to spread clients over time and to tell lives of streams apart, and of no use
 /// for secrets.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    /// The numbers of this seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next 64 random bits.
-    #[allow(clippy::should_implement_trait, reason = "it never ends")]
-    pub fn next(&mut self) -> u64 {
+    /// 64 random bits.
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,14 +20,9 @@ impl Random {
     }
 
     /// A number below `bound`; 0 if there is none.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        let wide = u128::from(self.next()) * u128::from(bound);
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        let wide = u128::from(self.bits()) * u128::from(bound);
         u64::try_from(wide >> 64).expect("64 bits are left")
-    }
-
-    /// An index into something of this length; 0 if it is empty.
-    pub fn index(&mut self, length: usize) -> usize {
-        usize::try_from(self.below(length as u64)).expect("it is below a usize")
     }
 }
 
@@ -46,6 +39,6 @@ mod tests {
             assert!((50..200).contains(&count), "{number} came {count} times");
         }
         assert_eq!(random.below(0), 0);
-        assert_ne!(Random::new(1).next(), Random::new(2).next());
+        assert_ne!(Random::new(1).bits(), Random::new(2).bits());
     }
 }

@@ -28,6 +28,8 @@ pub struct Stats {
     pub skipped: u64,
     /// Publications that were accepted.
     pub publications: u64,
+    /// Publications of sessions that were held because they came faster than their rate.
+    pub held: u64,
     /// Publications that were there before.
     pub duplicates: u64,
     /// Streams that began anew below subscriptions.

@@ -1,4 +1,4 @@
-//! Every broker passes the one suite.
+//! Every broker passes the one suite; and what the one on disk makes of a disk that fails.
 
 use std::{
     cell::Cell,
@@ -6,13 +6,16 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
+use longwire_channel::{ChannelName, Gap, Order, Payload, Publication, Token};
 use longwire_hub::{
-    Durability, Namespace, Namespaces, Now,
-    broker::{Brokers, Durable, Memory, MemoryLimits},
+    Durability, Namespace, Namespaces, Now, Retention,
+    broker::{
+        Broker, Brokers, Durable, Error, Event, From, Memory, MemoryLimits, Request, Response,
+    },
     conformance,
     simulation::Shuffled,
 };
-use longwire_log::{Log, Machine, SimulatedStorage};
+use longwire_log::{Log, Machine, SimulatedStorage, Table};
 
 /// The real time: the log on disk looks at it, too, for what is too old.
 fn now() -> Now {
@@ -26,10 +29,13 @@ fn memory() -> Memory {
 }
 
 fn machine() -> Machine {
+    machine_over(Arc::new(SimulatedStorage::new()))
+}
+
+fn machine_over(storage: Arc<SimulatedStorage>) -> Machine {
     let seed = Cell::new(1u64);
     let random = || seed.replace(seed.get() + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let (machine, damage) =
-        Machine::new(Arc::new(SimulatedStorage::new()), random).expect("an empty disk is fine");
+    let (machine, damage) = Machine::new(storage, random).expect("the disk is in order");
     assert_eq!(damage, []);
     machine
 }
@@ -77,4 +83,81 @@ fn two_brokers_as_one_pass_the_suite() {
     let namespaces =
         Namespaces::new(Namespace::default(), [("a".to_owned(), Namespace::new(Durability::Disk))]);
     conformance::check(|| Brokers::new(memory(), simulated(), namespaces.clone()), now());
+}
+
+fn ask<B: Broker>(broker: &mut B, request: Request) -> Result<Response, Error> {
+    let now = now();
+    broker.submit(1, request, now);
+    match broker.poll(now) {
+        Some(Event::Completed { token: 1, result }) => result,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn append(key: &str) -> Request {
+    let key = Some(Token::new(key).expect("valid"));
+    Request::Append {
+        channel: ChannelName::new("a").expect("valid"),
+        publication: Publication { key, ..Publication::new(Payload::text("x")) },
+        retention: Retention::DISK,
+        window_ms: 600_000,
+    }
+}
+
+fn read() -> Request {
+    Request::Read {
+        channel: ChannelName::new("a").expect("valid"),
+        from: From::Edge,
+        order: Order::Forwards,
+        records: 10,
+        bytes: usize::MAX,
+    }
+}
+
+#[test]
+fn a_record_that_the_disk_damaged_is_told_with_its_place() {
+    let storage = Arc::new(SimulatedStorage::new());
+    let mut broker = Durable::new(machine_over(Arc::clone(&storage)));
+    for key in ["k", "l", "m"] {
+        ask(&mut broker, append(key)).expect("there is room");
+    }
+    let keys = storage.keys(Table::Records);
+    storage.spoil_value(Table::Records, &keys[1]);
+    match ask(&mut broker, read()) {
+        Ok(Response::Page(page)) => {
+            let seqs: Vec<_> = page.records.iter().map(|record| record.seq).collect();
+            assert_eq!((seqs, page.damaged), (vec![1, 3], vec![Gap { from: 1, to: 2 }]));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_full_disk_and_a_failed_one_have_their_errors_and_reads_go_on() {
+    let storage = Arc::new(SimulatedStorage::new());
+    let mut broker = Durable::new(machine_over(Arc::clone(&storage)));
+    ask(&mut broker, append("k")).expect("there is room");
+    storage.set_full(true);
+    assert_eq!(ask(&mut broker, append("l")), Err(Error::Full));
+    storage.set_full(false);
+    ask(&mut broker, append("l")).expect("there is room again");
+    storage.fail_next_sync();
+    for _ in 0..2 {
+        assert!(matches!(ask(&mut broker, append("m")), Err(Error::Failed(_))));
+    }
+    assert!(
+        matches!(ask(&mut broker, read()), Ok(Response::Page(page)) if page.records.len() == 2)
+    );
+
+    // Another process: what was answered is known again.
+    drop(broker);
+    storage.restart(false);
+    let mut broker = Durable::new(machine_over(storage));
+    match ask(&mut broker, append("l")) {
+        Ok(Response::Published(published)) => {
+            assert_eq!(published.position.map(|position| position.seq), Some(2));
+            assert!(published.duplicate);
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use longwire_channel::{
-    Capabilities, ChannelName, ClientMessage, Connect, Payload, Publication, Start, Subscribe,
-    Token,
+    Capabilities, ChannelName, ClientMessage, Connect, Payload, Publication, Publish, Start,
+    Subscribe, Token,
 };
 use longwire_hub::{
     Effect, Hub, HubConfig, Identity, Input, Now, Permissions, PipeInfo, Retention, SessionId,
@@ -182,6 +182,37 @@ fn what_sessions_held_is_given_back() {
     assert!(held < 2_000 * 250, "{held} bytes");
 }
 
+#[test]
+fn what_is_held_over_the_rate_is_bounded_and_given_back() {
+    const PUBLISHERS: u32 = 20;
+    const BOUND: i64 = 1 << 20;
+    let mut process = open_process();
+    for slot in 0..PUBLISHERS {
+        process.connect(slot, "a");
+    }
+    let before = HELD.get();
+    for slot in 0..PUBLISHERS {
+        for id in 0..3_000 {
+            let publication = Publication {
+                ephemeral: true,
+                ..Publication::new(Payload::text("x".repeat(10_000)))
+            };
+            let channel = ChannelName::new("b").expect("valid");
+            let publish = Box::new(Publish { channel, publication });
+            let message = ClientMessage::Publish { id, publish };
+            let session = SessionId::new(slot, 1);
+            process.input(Input::Received { session, message, bytes: 10_100 });
+        }
+    }
+    let each = (HELD.get() - before) / i64::from(PUBLISHERS);
+    println!("{each} bytes a publisher that is too fast");
+    assert!((BOUND / 2..BOUND * 11 / 10).contains(&each), "{each} bytes a publisher");
+    for slot in 0..PUBLISHERS {
+        process.input(Input::Gone { session: SessionId::new(slot, 1) });
+    }
+    assert!(HELD.get() <= before, "{} bytes are left", HELD.get() - before);
+}
+
 fn append(channel: &str, publication: Publication) -> Request {
     Request::Append {
         channel: ChannelName::new(channel).expect("valid"),
@@ -257,4 +288,31 @@ fn records_and_keys_together_stay_below_the_limit() {
     }
     let held = HELD.get() - before;
     assert!(held < HELD_AT_MOST, "{held} bytes are held, {} counted", memory.bytes());
+}
+
+#[test]
+fn a_stream_is_kept_as_long_as_its_keys_are_remembered() {
+    let (mut memory, mut now) = limited(100, u64::MAX);
+    let keyed = |window_ms| {
+        let key = Token::new("k").expect("valid");
+        Request::Append {
+            channel: ChannelName::new("a").expect("valid"),
+            publication: Publication { key: Some(key), ..Publication::new(Payload::text("x")) },
+            retention: Retention { age: Duration::from_secs(1), ..Retention::MEMORY },
+            window_ms,
+        }
+    };
+    let duplicate = |answer| match answer {
+        Ok(Response::Published(published)) => published.duplicate,
+        other => panic!("{other:?}"),
+    };
+    assert!(!duplicate(ask(&mut memory, keyed(60_000), now)));
+    now.instant += Duration::from_secs(50);
+    now.unix_ms += 50_000;
+    assert_eq!(memory.poll(now), None);
+    assert!(duplicate(ask(&mut memory, keyed(60_000), now)));
+    now.instant += Duration::from_secs(61);
+    now.unix_ms += 61_000;
+    assert_eq!(memory.poll(now), None);
+    assert_eq!(memory.streams(), 0);
 }

@@ -107,7 +107,7 @@ pub struct Place {
     pub stream: Option<String>,
     /// Which records, both ends within.
     pub records: Option<(u64, u64)>,
-    /// In which file.
+    /// In which file or folder.
     pub file: Option<PathBuf>,
     /// How it showed.
     pub detail: String,
@@ -123,7 +123,7 @@ impl fmt::Display for Place {
             write!(f, ", records {from} to {to}")?;
         }
         if let Some(file) = &self.file {
-            write!(f, ", file {}", file.display())?;
+            write!(f, ", {}", file.display())?;
         }
         if !self.detail.is_empty() {
             write!(f, ": {}", self.detail)?;

@@ -102,7 +102,7 @@ pub(crate) struct Remembered {
 
 impl Remembered {
     pub(crate) fn write(self, key: &[u8]) -> Vec<u8> {
-        seal(key, &[&numbers([self.seq, self.time_ms, self.until_ms])])
+        seal(key, &[&numbers(&[self.seq, self.time_ms, self.until_ms])])
     }
 
     pub(crate) fn read(key: &[u8], sealed: &[u8]) -> Option<Self> {
@@ -134,7 +134,7 @@ pub(crate) struct Producing {
 
 impl Producing {
     pub(crate) fn write(self, key: &[u8]) -> Vec<u8> {
-        seal(key, &[&numbers([self.life, self.number, self.seq])])
+        seal(key, &[&numbers(&[self.life, self.number, self.seq])])
     }
 
     pub(crate) fn read(key: &[u8], sealed: &[u8]) -> Option<Self> {
@@ -188,7 +188,7 @@ impl State {
     }
 
     pub(crate) fn write(&self, key: &[u8]) -> Vec<u8> {
-        let fields = numbers([
+        let fields = [
             u64::from(self.ended),
             self.first,
             self.last,
@@ -202,8 +202,8 @@ impl State {
             self.retention.count,
             self.retention.bytes,
             self.retention.age_ms,
-        ]);
-        seal(key, &[&fields, self.name.as_bytes()])
+        ];
+        seal(key, &[&numbers(&fields), self.name.as_bytes()])
     }
 
     pub(crate) fn read(key: &[u8], sealed: &[u8]) -> Option<Self> {
@@ -235,20 +235,41 @@ impl State {
             keys_until_ms,
             producers,
             retention: Retention { count, bytes: kept_bytes, age_ms },
-            name: String::from_utf8(name.to_vec()).ok()?,
+            name: std::str::from_utf8(name).ok()?.to_owned(),
         })
     }
 }
 
-fn numbers<const N: usize>(numbers: [u64; N]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
+/// Numbers, seven bits a byte, the lowest first; the highest bit says that more come. Each is one larger than it is, so that
+/// the largest, which stands for no limit, is short.
+fn numbers(numbers: &[u64]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(numbers.len() * 4);
+    for number in numbers {
+        let mut rest = number.wrapping_add(1);
+        while rest > 0x7f {
+            bytes.push(rest.to_le_bytes()[0] | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(rest.to_le_bytes()[0]);
+    }
+    bytes
 }
 
 fn split_numbers<const N: usize>(bytes: &[u8]) -> Option<([u64; N], &[u8])> {
-    let (chunks, rest) = bytes.split_at_checked(8 * N)?;
     let mut numbers = [0; N];
-    for (number, chunk) in numbers.iter_mut().zip(chunks.chunks_exact(8)) {
-        *number = u64::from_be_bytes(chunk.try_into().ok()?);
+    let mut rest = bytes;
+    for number in &mut numbers {
+        let mut shift = 0;
+        loop {
+            let (&byte, behind) = rest.split_first()?;
+            rest = behind;
+            *number |= u64::from(byte & 0x7f).checked_shl(shift)?;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        *number = number.wrapping_sub(1);
     }
     Some((numbers, rest))
 }
@@ -280,6 +301,17 @@ mod tests {
         assert_eq!(seq_of(&key), Some(3));
         let row = write_record(&key, 12, b"body");
         assert_eq!(read_record(&key, &row), Some((12, b"body".as_slice())));
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_read_as_they_were_written() {
+        let some = [0, 1, 126, 127, 128, 1 << 35, (1 << 63) - 1, 1 << 63, u64::MAX - 1, u64::MAX];
+        let bytes = [numbers(&some), b"rest".to_vec()].concat();
+        assert_eq!(split_numbers(&bytes), Some((some, b"rest".as_slice())));
+        assert_eq!(numbers(&[u64::MAX]), [0]);
+        for length in 0..bytes.len() - 4 {
+            assert_eq!(split_numbers::<10>(&bytes[..length]), None);
+        }
     }
 
     #[test]

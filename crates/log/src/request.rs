@@ -39,6 +39,16 @@ pub enum Request {
 }
 
 impl Request {
+    /// The stream that it is about.
+    pub(crate) fn stream(&self) -> Option<&StreamName> {
+        match self {
+            Self::Append(append) => Some(&append.stream),
+            Self::Read(read) => Some(&read.stream),
+            Self::End { stream } | Self::Delete { stream } | Self::Info { stream } => Some(stream),
+            Self::Streams { .. } => None,
+        }
+    }
+
     /// Whether it changes anything.
     pub(crate) fn writes(&self) -> bool {
         matches!(self, Self::Append(_) | Self::End { .. } | Self::Delete { .. })

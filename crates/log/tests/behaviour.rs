@@ -68,6 +68,22 @@ fn deletion_leaves_nothing_on_the_disk_once_it_is_swept() {
 }
 
 #[test]
+fn what_a_full_disk_kept_on_it_is_deleted_later() {
+    let mut log = Simulated::new();
+    for number in 0..3_000 {
+        log.append(append("a", number, "record"));
+    }
+    log.ask(Request::Delete { stream: stream("a") }).expect("it is deleted");
+    assert!(log.machine.sweep(1));
+    log.disk.set_full(true);
+    assert!(!log.machine.sweep(1), "a sweep without room is over");
+    log.disk.set_full(false);
+    while log.machine.sweep(1) {}
+    assert_eq!(log.disk.keys(Table::Records), [] as [Vec<u8>; 0]);
+    assert_eq!(log.disk.keys(Table::Garbage), [] as [Vec<u8>; 0]);
+}
+
+#[test]
 fn an_ended_stream_takes_nothing_but_repetitions() {
     let mut log = Simulated::new();
     let first = log.append(keyed("a", 5, "one", "key"));
@@ -120,6 +136,23 @@ fn keys_that_are_past_their_window_leave_the_disk() {
     while log.machine.sweep(200_000) {}
     while log.machine.sweep(200_000) {}
     assert!(log.disk.keys(Table::Keys).len() < 1_000, "also where nothing is appended");
+}
+
+#[test]
+fn keys_beyond_the_limit_are_forgotten_the_oldest_first() {
+    let mut log = Simulated::new();
+    let number = Dedup::MAX_KEYS + 10;
+    for from in (0..number).step_by(2_000) {
+        let requests: Vec<Request> = (from..number.min(from + 2_000))
+            .map(|number| Request::Append(keyed("a", 1, "", &number.to_string())))
+            .collect();
+        log.all(&requests);
+    }
+    assert_eq!(log.disk.keys(Table::Keys).len() as u64, 2 * Dedup::MAX_KEYS);
+    let known =
+        |log: &mut Simulated, key: u64| log.append(keyed("a", 1, "", &key.to_string())).duplicate;
+    assert!(known(&mut log, 10) && known(&mut log, number - 1));
+    assert!(!known(&mut log, 9));
 }
 
 #[test]
@@ -345,6 +378,9 @@ fn without_room_repetitions_and_reads_are_answered_and_all_else_is_refused() {
     assert_eq!(answers[0], Err(LogError::Full));
     assert_eq!(*appended(&answers[1]), Appended { duplicate: true, ..first });
     assert_eq!(answers[2..], [Err(LogError::Full), Err(LogError::Full)]);
+    let answers =
+        log.all(&[Request::End { stream: stream("a") }, Request::Append(append("a", 1, "two"))]);
+    assert_eq!(answers, [Err(LogError::Full), Err(LogError::Full)], "the end is not there");
     let twice = Request::Append(keyed("a", 1, "two", "another"));
     let answers = log.all(&[twice.clone(), twice]);
     assert_eq!(answers, [Err(LogError::Full), Err(LogError::Full)], "the second is no repetition");

@@ -25,7 +25,7 @@ fn seeds() -> (u64, u64) {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
     match number("LOG_SEED") {
         Some(seed) => (seed, 1),
-        None => (0, number("LOG_SEEDS").unwrap_or(2_000)),
+        None => (0, number("LOG_SEEDS").unwrap_or(1_000)),
     }
 }
 

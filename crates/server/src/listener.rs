@@ -5,13 +5,17 @@
 
 use std::{
     collections::HashMap,
+    future::Future,
     io,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo};
+use futures_util::FutureExt;
 use http::Request;
 use hyper::{body::Incoming as IncomingBody, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -30,11 +34,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 use tracing::{debug, warn};
 
-use crate::{
-    app::App,
-    config::LimitsConfig,
-    upgrade::{self, Plan},
-};
+use crate::{app::App, config::LimitsConfig, http::network, upgrade};
 
 /// Accepts connections and serves each in a task of its own.
 pub(crate) struct Listener {
@@ -128,7 +128,7 @@ impl Listener {
             let place = match &self.per_ip {
                 None => None,
                 Some(per_ip) => {
-                    let Some(place) = per_ip.take(peer.ip()) else {
+                    let Some(place) = per_ip.take(network(peer.ip())) else {
                         self.front.app.metrics.refused("connections_per_ip");
                         debug!(%peer, "refused: its address has all the connections it may have");
                         continue;
@@ -136,8 +136,9 @@ impl Listener {
                     Some(place)
                 }
             };
-            let front = self.front.clone();
-            let task = front.tasks.spawn(serve(front.clone(), stream, peer, (permit, place)));
+            let stage = Stage(Box::pin(open(self.front.clone(), stream, peer)));
+            let connection = Connection { stage, _permit: permit, _place: place.map(Box::new) };
+            let task = self.front.tasks.spawn(connection);
             if let Some(development) = &self.front.app.development {
                 development.note_task(task.abort_handle());
             }
@@ -163,30 +164,29 @@ impl Listener {
     }
 }
 
-/// One connection, from its first byte to its end.
-async fn serve(
-    front: Arc<Front>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    _places: (OwnedSemaphorePermit, Option<Place>),
-) {
-    // Boxed, so that what only HTTP and a handshake need goes with them.
-    let opened = Box::pin(open(&front, stream, peer)).await;
-    let Some((incoming, plan)) = opened else { return };
-    let answer = plan.answer(incoming.answer());
-    let app = front.app.clone();
-    let served = incoming.serve_with(answer, move |socket| plan.attend(app, socket, peer.ip()));
-    if let Err(error) = served.await {
-        debug!(%peer, %error, "a WebSocket did not open");
+/// A part of a connection's life, and what follows it. Boxed, so that what only HTTP or a handshake needs goes with it.
+struct Stage(Pin<Box<dyn Future<Output = Option<Stage>> + Send>>);
+
+/// One connection, from its first byte to its end. By hand, since an async block would keep each of these twice.
+struct Connection {
+    stage: Stage,
+    _permit: OwnedSemaphorePermit,
+    _place: Option<Box<Place>>,
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(next) = ready!(self.stage.0.as_mut().poll(cx)) {
+            self.stage = next;
+        }
+        Poll::Ready(())
     }
 }
 
-/// What a connection's first bytes ask for: a WebSocket, or HTTP, which is served to its end.
-async fn open(
-    front: &Arc<Front>,
-    stream: TcpStream,
-    peer: SocketAddr,
-) -> Option<(longwire::Incoming<TcpStream>, Plan)> {
+/// What a connection's first bytes ask for: a WebSocket, which follows, or HTTP, which is served to its end.
+async fn open(front: Arc<Front>, stream: TcpStream, peer: SocketAddr) -> Option<Stage> {
     let mut head = [0; HEAD_PEEKED];
     let peeked = tokio::select! {
         peeked = timeout(front.app.config.limits.connect_timeout.0, stream.peek(&mut head)) => peeked,
@@ -194,7 +194,7 @@ async fn open(
     };
     let Ok(Ok(length)) = peeked else { return None };
     if !upgrade::is_for_socket(&head[..length]) {
-        http(front, stream, peer).await;
+        http(&front, stream, peer).await;
         return None;
     }
     let incoming = match front.acceptor.read(stream).await {
@@ -208,7 +208,18 @@ async fn open(
     let request = incoming.request();
     match upgrade::plan(&front.app, request.uri(), request.headers(), incoming.subprotocols()).await
     {
-        Ok(plan) => Some((incoming, plan)),
+        Ok(plan) => {
+            let answer = plan.answer(incoming.answer());
+            let app = front.app.clone();
+            let served =
+                incoming.serve_with(answer, move |socket| plan.attend(app, socket, peer.ip()));
+            Some(Stage(Box::pin(served.map(move |result| {
+                if let Err(error) = result {
+                    debug!(%peer, %error, "a WebSocket did not open");
+                }
+                None
+            }))))
+        }
         Err(refusal) => {
             let response = crate::http::refusal_response(&refusal);
             // The refusal is what counts, whether it arrives or not.

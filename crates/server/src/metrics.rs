@@ -133,6 +133,7 @@ impl Writer<'_, '_> {
         )?;
         self.counter("opened_sessions", "Sessions that were opened", stats.opened)?;
         self.counter("publications", "Publications that were accepted", stats.publications)?;
+        self.counter("held", "Publications that came faster than their rate", stats.held)?;
         self.counter("duplicates", "Publications that were there before", stats.duplicates)?;
         self.counter("deliveries", "Records that were given to subscriptions", stats.deliveries)?;
         self.counter("recovered", "Of these, records that were read again", stats.recovered)?;

@@ -1,6 +1,6 @@
 //! Requests for a WebSocket: what they ask for, and whether they may.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
 
 use http::{HeaderMap, Uri, header};
 use longwire::{Subprotocol, WebSocket, server::Answer};
@@ -25,6 +25,9 @@ pub(crate) enum Plan {
     /// One channel, bare.
     Content(Box<Visit>),
 }
+
+/// A handler at work.
+pub(crate) type Attending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Whether a request that begins like this is for a WebSocket.
 pub(crate) fn is_for_socket(head: &[u8]) -> bool {
@@ -86,12 +89,12 @@ impl Plan {
         }
     }
 
-    /// Serves the connection to its end.
-    pub(crate) async fn attend(self, app: Arc<App>, socket: WebSocket, address: IpAddr) {
+    /// Serves the connection to its end. Boxed, since each is of another size.
+    pub(crate) fn attend(self, app: Arc<App>, socket: WebSocket, address: IpAddr) -> Attending {
         match self {
-            Self::Protocol => connect::attend(app, socket, Some(address)).await,
-            Self::Unsupported => Box::pin(connect::turn_away(socket)).await,
-            Self::Content(visit) => socket::attend(app, socket, Some(address), visit).await,
+            Self::Protocol => Box::pin(connect::attend(app, socket, Some(address))),
+            Self::Unsupported => Box::pin(connect::turn_away(socket)),
+            Self::Content(visit) => Box::pin(socket::attend(app, socket, Some(address), visit)),
         }
     }
 }

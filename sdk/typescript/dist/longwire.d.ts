@@ -126,8 +126,6 @@ declare class ContentError extends Error {
     readonly name = "ContentError";
 }
 
-declare const ERROR_CODES: readonly ["bad_request", "unauthenticated", "token_expired", "forbidden", "not_found", "subscription_exists", "producer_fenced", "producer_gap", "epoch_mismatch", "stream_ended", "too_large", "too_many_subscriptions", "rate_limited", "internal", "unavailable", "storage_failed", "storage_full"];
-
 /** How to publish what is delivered to those who listen now, and kept nowhere. */
 interface EphemeralOptions {
     readonly ephemeral: true;
@@ -138,7 +136,7 @@ interface EphemeralOptions {
 }
 
 /** Why a command failed. A server may know more than these. */
-type ErrorCode = (typeof ERROR_CODES)[number] | (string & Record<never, never>);
+type ErrorCode = "bad_request" | "unauthenticated" | "token_expired" | "forbidden" | "not_found" | "subscription_exists" | "producer_fenced" | "producer_gap" | "epoch_mismatch" | "stream_ended" | "too_large" | "too_many_subscriptions" | "rate_limited" | "internal" | "unavailable" | "storage_failed" | "storage_full" | (string & Record<never, never>);
 
 /** What of a channel's history to read. */
 interface HistoryOptions {

@@ -1049,8 +1049,8 @@ var Connection = class {
       },
       (error) => {
         if (this.#attempt !== attempt) return;
-        this.#user.failed(error);
         this.#lose(error);
+        this.#user.failed(error);
       }
     );
   }
@@ -1118,7 +1118,7 @@ var Connection = class {
         (silentMs) => this.#lose(new LostError(`nothing came for ${Math.round(silentMs / 1e3)} s`, CloseCode.abnormal))
       ),
       refresher: new Refresher(clock, random, this.#credentials, {
-        refresh: (token, done) => this.call({ type: "refresh", id: this.#calls.nextId(), token }, done),
+        refresh: (token, done) => this.#refresh(token, done),
         signedOut: () => this.#signedOut(),
         failed: (error) => this.#user.failed(error)
       })
@@ -1132,13 +1132,19 @@ var Connection = class {
     this.#user.changed("open", { from });
     if (this.#open === open) this.#user.opened(connected2);
   }
+  #refresh(token, done) {
+    this.call({ type: "refresh", id: this.#calls.nextId(), token }, (answer2) => {
+      if (answer2.type === "refreshed") this.#presented = { token };
+      done(answer2);
+    });
+  }
   /** The transport has ended, or will: the code says what follows. */
   #ended({ code, reason, retryAfterMs }) {
     const verdict = verdictOf(code);
-    const refusedTicket = this.#presented.ticket !== void 0 && REFUSES_A_TICKET.includes(code) && this.#open === void 0;
-    if (refusedTicket || verdict === "refresh-token") this.#credentials.dropTicket();
+    const refusesTicket = this.#refusesTicket(code);
+    if (refusesTicket || verdict === "refresh-token") this.#credentials.dropTicket();
     const closed = new ClosedError(code, reason);
-    if (refusedTicket) return this.#begin(closed);
+    if (refusesTicket) return this.#begin(closed);
     if (verdict === "stop") return this.close(closed);
     if (verdict === "refresh-token" && !this.#credentials.canRefresh) return this.close(closed);
     const words = code === CloseCode.abnormal ? "the connection could not be made, or broke" : `closed with ${code}`;
@@ -1150,6 +1156,11 @@ var Connection = class {
     } else {
       this.#lose(lost, retryAfterMs);
     }
+  }
+  /** Whether a token, or nothing, may do where the ticket did not. */
+  #refusesTicket(code) {
+    if (this.#presented.ticket === void 0) return false;
+    return code === CloseCode.tokenExpired || this.#open === void 0 && REFUSES_A_TICKET.includes(code);
   }
   /** The next attempt comes later. */
   #lose(cause, retryAfterMs) {
@@ -1200,12 +1211,12 @@ var Connection = class {
 var PATIENCE_MS2 = 2e4;
 var SETTLED_MS = 5e3;
 var LONGEST_RETRY_MS = 36e5;
-var REFUSES_A_TICKET = [CloseCode.tokenExpired, 4501, 4502];
+var REFUSES_A_TICKET = [4501, 4502];
 
 // src/connection/wake.ts
 function currentPage() {
-  const { window, document } = globalThis;
-  return { window, document };
+  const { document } = globalThis;
+  return { window: typeof globalThis.addEventListener === "function" ? globalThis : void 0, document };
 }
 function watchWake(clock, page, wake) {
   const stops = [watchClock(clock, wake)];
@@ -1700,16 +1711,20 @@ var MAX_DEPTH2 = 128;
 var Inbox = class {
   #maxCount;
   #maxBytes;
-  #taken;
+  #events;
   #items = [];
   #bytes = 0;
   #waiting = /* @__PURE__ */ new Set();
+  #loops = 0;
   #end;
-  /** `taken` is called whenever something was taken. */
-  constructor(maxCount, maxBytes, taken) {
+  constructor(maxCount, maxBytes, events) {
     this.#maxCount = maxCount;
     this.#maxBytes = maxBytes;
-    this.#taken = taken;
+    this.#events = events;
+  }
+  /** Whether a loop has begun to take, and is not over. */
+  get hasLoops() {
+    return this.#loops > 0;
   }
   get isFull() {
     return this.#items.length >= this.#maxCount || this.#bytes >= this.#maxBytes;
@@ -1727,7 +1742,7 @@ var Inbox = class {
     const item = this.#items.shift();
     if (item === void 0) return void 0;
     this.#bytes -= item.bytes;
-    this.#taken();
+    this.#events.taken();
     return item.event;
   }
   /** Nothing follows what is in it; loops then end, or throw the error. */
@@ -1740,19 +1755,25 @@ var Inbox = class {
     this.#items = [];
     this.#bytes = 0;
   }
-  /** Takes what `pick` makes something of; the rest is dropped on the way. `left` is called once, when the loop is over. */
-  iterate(pick, left) {
-    let isOver = false;
+  /** Takes what `pick` makes something of; the rest is dropped on the way. The loop begins with the first `next`. */
+  iterate(pick) {
+    let state = "new";
     const finish = () => {
-      if (!isOver) {
-        isOver = true;
-        left();
+      const wasBegun = state === "begun";
+      state = "over";
+      if (wasBegun) {
+        this.#loops -= 1;
         this.#wakeAll();
+        this.#events.left();
       }
       return { done: true, value: void 0 };
     };
     const next = async () => {
-      while (!isOver) {
+      if (state === "new") {
+        state = "begun";
+        this.#loops += 1;
+      }
+      while (state !== "over") {
         for (let event = this.shift(); event !== void 0; event = this.shift()) {
           const picked = pick(event);
           if (picked !== void 0) return { done: false, value: picked };
@@ -1799,6 +1820,8 @@ var Track = class {
   /** The outcome said that records follow up to this `seq`. */
   #target = 0;
   #standing = "recovering";
+  /** Records that the policy passed over since the last one; the next one tells them. */
+  #passed = 0;
   /** The last page said that others follow. */
   #hasMore = false;
   constructor(position2, counters, tell) {
@@ -1827,7 +1850,8 @@ var Track = class {
       this.#reset({ epoch, seq: base });
     } else if (base > before.seq) {
       this.#position = { epoch, seq: base };
-      this.#lose(epoch, before.seq, base);
+      if (subscribed2.outcome === "snapshot") this.#passed += base - before.seq;
+      else this.#lose(epoch, before.seq, base);
     }
     this.#standing = this.#last >= seq ? "live" : "recovering";
     return this.#standing;
@@ -1873,8 +1897,8 @@ var Track = class {
     }
     if (prev > this.#last) return false;
     this.#position = { epoch: this.#epoch, seq: record2.seq };
-    this.#counters.skipped += skipped;
-    this.#deliver(record2, skipped);
+    this.#deliver(record2, skipped + this.#passed);
+    this.#passed = 0;
     return true;
   }
   #skip(to) {
@@ -1897,6 +1921,7 @@ var Track = class {
   }
   #deliver(record2, skipped) {
     this.#counters.received += 1;
+    this.#counters.skipped += skipped;
     this.#tell({ type: "message", epoch: this.#epoch, record: record2, skipped });
   }
   #lose(epoch, from, to) {
@@ -1906,6 +1931,7 @@ var Track = class {
   }
   #reset(position2) {
     this.#position = position2;
+    this.#passed = 0;
     this.#counters.resets += 1;
     this.#tell({ type: "reset", position: position2 });
   }
@@ -1928,7 +1954,6 @@ var Reader2 = class {
   /** Between repairs behind which no record came. */
   #repairs;
   #hasRepaired = false;
-  #loops = 0;
   #state = "subscribing";
   #timer;
   /** Its number on the wire; `undefined` while nothing is subscribed or asked for. */
@@ -1940,7 +1965,7 @@ var Reader2 = class {
     this.#repairs = new Backoff(parts.random);
     const position2 = start !== void 0 && isPosition(start) ? start : void 0;
     this.#track = new Track(position2, parts.counters, (told) => this.#tell(told));
-    this.#inbox = new Inbox(MAX_EVENTS, MAX_BYTES2, () => this.#resume());
+    this.#inbox = new Inbox(MAX_EVENTS, MAX_BYTES2, { taken: () => this.#resume(), left: () => this.#giveHeld() });
   }
   get channel() {
     return this.#parts.channel;
@@ -1968,13 +1993,17 @@ var Reader2 = class {
     return remove;
   }
   [Symbol.asyncIterator]() {
-    return this.#loop((event) => event.type === "message" ? event.message : void 0);
+    return this.#inbox.iterate((event) => event.type === "message" ? event.message : void 0);
   }
   events() {
-    return this.#loop((event) => event);
+    return this.#inbox.iterate((event) => event);
   }
   unsubscribe() {
-    this.#leave(void 0);
+    if (this.#isOver) return;
+    this.#release();
+    this.#state = "ended";
+    this.#inbox.clear();
+    this.#over(void 0);
   }
   /** The request to subscribe, by this number. */
   request(sub) {
@@ -1987,7 +2016,7 @@ var Reader2 = class {
   /** The server's answer. */
   answered(subscribed2) {
     this.#backoff.reset();
-    this.#stand(this.#track.begin(subscribed2));
+    this.#handle(() => this.#track.begin(subscribed2));
   }
   /** The server did not subscribe, or ended the subscription. */
   refused(refusal2) {
@@ -2001,7 +2030,7 @@ var Reader2 = class {
   pushed(pushed) {
     if (this.#state !== "recovering" && this.#state !== "live") return;
     if (pushed.type === "refused") this.refused(pushed.error);
-    else this.#stand(this.#track.push(pushed));
+    else this.#handle(() => this.#track.push(pushed));
   }
   connectionLost() {
     this.#number = void 0;
@@ -2011,14 +2040,17 @@ var Reader2 = class {
   /** The client is closed: without a cause by the application itself. */
   closed(cause) {
     this.#number = void 0;
-    if (cause === void 0) this.#leave(void 0);
+    if (cause === void 0) this.unsubscribe();
     else if (!this.#isOver) this.#fail(cause);
   }
   get #isOver() {
     return this.#state === "ended" || this.#state === "failed";
   }
-  #stand(standing) {
-    if (this.#isOver) return;
+  /** Has the track deal with something that came, and follows it. */
+  #handle(step) {
+    const number = this.#number;
+    const standing = step();
+    if (this.#number !== number) return;
     if (standing === "gap") this.#repair();
     else if (standing === "ended") this.#end();
     else this.#enter(standing);
@@ -2053,14 +2085,6 @@ var Reader2 = class {
     this.#release();
     this.#enter("failed", cause);
     this.#events.emit("error", cause);
-    this.#over(cause);
-  }
-  /** By the application's own will: without a word. */
-  #leave(cause) {
-    if (this.#isOver) return;
-    this.#release();
-    this.#state = "ended";
-    this.#inbox.clear();
     this.#over(cause);
   }
   #over(cause) {
@@ -2132,7 +2156,7 @@ var Reader2 = class {
   }
   /** Whether events wait for a loop, or for the first who takes messages. */
   get #holds() {
-    return this.#loops > 0 || !this.#events.has("message");
+    return this.#inbox.hasLoops || !this.#events.has("message");
   }
   /** Gives the messages that were held to the listeners that are there now. */
   #giveHeld() {
@@ -2141,13 +2165,6 @@ var Reader2 = class {
       if (event === void 0) return;
       if (event.type === "message") this.#events.emit("message", event.message);
     }
-  }
-  #loop(pick) {
-    this.#loops += 1;
-    return this.#inbox.iterate(pick, () => {
-      this.#loops -= 1;
-      this.#giveHeld();
-    });
   }
 };
 var MAX_EVENTS = 1024;

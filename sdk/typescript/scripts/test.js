@@ -23,13 +23,13 @@ try {
     platform: "node",
     target: "node20",
     sourcemap: "inline",
-    external: ["esbuild"],
+    external: ["esbuild", "ws"],
     define: { PACKAGE: JSON.stringify(root) },
   });
   const files = tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
   // Node 22 and later have a WebSocket without the flag, and take the flag.
   const node = ["--enable-source-maps", "--experimental-websocket", "--no-warnings"];
-  const options = [...node, "--test", "--test-reporter=spec", "--test-timeout=120000", ...arguments_];
+  const options = [...node, "--test", "--test-reporter=spec", "--test-timeout=300000", ...arguments_];
   process.exitCode = spawnSync(process.execPath, [...options, ...files], { stdio: "inherit" }).status ?? 1;
 } finally {
   rmSync(out, { recursive: true });

@@ -1,4 +1,4 @@
-//! SQLite: a B-tree with a write-ahead log, in its safest mode.
+//! `SQLite`: a B-tree with a write-ahead log, in its safest mode.
 
 use std::path::Path;
 

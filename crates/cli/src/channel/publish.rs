@@ -39,9 +39,9 @@ pub(crate) struct PublishArgs {
     /// For those who listen now: it is not kept, and has no position
     #[arg(long)]
     ephemeral: bool,
-    /// Publications that are on their way at a time; with more than 1, one that the server puts off
-    /// may be passed by those behind it
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=512))]
+    /// Publications that are on their way at a time; with more than 1, one that the server refuses for
+    /// a time (its disk is full) may be passed by those behind it
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=512))]
     in_flight: u16,
     /// Seconds for each publication, reconnecting included
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
@@ -52,7 +52,7 @@ pub(crate) struct PublishArgs {
 
 const HELP: &str = "\
 Prints the position of each publication, EPOCH:SEQ, once it is as durable as its namespace says;
-of a duplicate, that of the first. Lines keep their order, unless --in-flight gives it up for speed.
+of a duplicate, that of the first. Lines keep their order, and go no faster than the server's rate.
 
 Examples:
   longwire publish demo hello
@@ -182,7 +182,12 @@ fn tell(
         }
         Err(error) => error,
     };
-    let mut words = format!("{error}{}", cure(client));
+    let mut words = match &error {
+        PublishError::Closed(cause)
+        | PublishError::NotSent(Unanswered::Closed(cause))
+        | PublishError::Unknown(Unanswered::Closed(cause)) => format!("{error}{}", cure(cause)),
+        error => error.to_string(),
+    };
     let unsent = matches!(
         error,
         PublishError::NotSent(Unanswered::TimedOut(_))

@@ -6,7 +6,7 @@ use std::{
 };
 
 use longwire_channel::{ChannelName, Position, Start};
-use longwire_client::{ConnectionState, Event};
+use longwire_client::{ConnectionState, Event, SubscribeError};
 use tokio::runtime;
 use url::Url;
 
@@ -75,7 +75,11 @@ async fn follow(args: &TailArgs, verbose: bool) -> Result<(), Failure> {
         tokio::select! {
             event = subscription.recv() => match event {
                 Some(Event::Failed(error)) => {
-                    return Err(Failure::new(format!("{error}{}", cure(&client))));
+                    let cure = match &error {
+                        SubscribeError::Closed(cause) => cure(cause),
+                        _ => "",
+                    };
+                    return Err(Failure::new(format!("{error}{cure}")));
                 }
                 Some(event) => {
                     if let Event::Message(message) = &event {

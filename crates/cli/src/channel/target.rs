@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use longwire_channel::{ChannelName, CloseCode};
-use longwire_client::{Builder, Cause, Client, ConnectionState};
+use longwire_client::{Builder, Cause, Client};
 use url::Url;
 
 use crate::{failure::Failure, settings::SettingsArgs};
@@ -37,10 +37,10 @@ impl TargetArgs {
 }
 
 /// What helps against the end of the client, where an option does.
-pub(super) fn cure(client: &Client) -> &'static str {
+pub(super) fn cure(cause: &Cause) -> &'static str {
     let of_tokens = [CloseCode::UNAUTHENTICATED, CloseCode::TOKEN_EXPIRED];
-    match client.state() {
-        ConnectionState::Closed(Cause::Server(end)) if of_tokens.contains(&end.code) => {
+    match cause {
+        Cause::Server(end) if of_tokens.contains(&end.code) => {
             ". Here a token is given by --token or LONGWIRE_TOKEN, and `longwire token` makes one"
         }
         _ => "",

@@ -54,9 +54,12 @@ fn lines_keep_their_order_and_each_has_its_position() {
 
 #[test]
 fn lines_beyond_the_rate_wait_and_keep_their_order() {
-    let served = serve(&["--set", "limits.publish_rate=100"]);
-    let lines: Vec<_> = (1..=300).map(|number| format!("line {number}")).collect();
-    publish(&served, &["demo"], &lines.join("\n")).assert_quiet_success();
+    let served = serve(&["--set", "limits.publish_rate=5000"]);
+    let lines: Vec<_> = (1..=20_000).map(|number| format!("line {number}")).collect();
+    let ended = publish(&served, &["demo"], &lines.join("\n"));
+    ended.assert_quiet_success();
+    let seqs: Vec<u64> = positions(&ended).into_iter().map(|(_, seq)| seq).collect();
+    assert_eq!(seqs, (1..=20_000).collect::<Vec<_>>());
     let mut tail = tail(&served, &["--from", "beginning", "demo"]);
     for line in lines {
         assert_eq!(tail.line(), line);
@@ -64,14 +67,14 @@ fn lines_beyond_the_rate_wait_and_keep_their_order() {
 }
 
 #[test]
-fn lines_in_flight_together_are_all_published() {
+fn more_lines_in_flight_than_the_server_holds_keep_their_order() {
     let served = serve(&["--set", "limits.publish_rate=100"]);
-    let lines: Vec<_> = (1..=300).map(|number| number.to_string()).collect();
-    let ended = publish(&served, &["demo", "--in-flight", "64"], &lines.join("\n"));
-    ended.assert_quiet_success();
-    let mut seqs: Vec<u64> = positions(&ended).into_iter().map(|(_, seq)| seq).collect();
-    seqs.sort_unstable();
-    assert_eq!(seqs, (1..=300).collect::<Vec<_>>());
+    let lines: Vec<_> = (1..=600).map(|number| format!("line {number}")).collect();
+    publish(&served, &["demo", "--in-flight", "512"], &lines.join("\n")).assert_quiet_success();
+    let mut tail = tail(&served, &["--from", "beginning", "demo"]);
+    for line in lines {
+        assert_eq!(tail.line(), line);
+    }
 }
 
 #[test]

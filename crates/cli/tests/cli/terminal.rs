@@ -157,6 +157,5 @@ fn a_tail_shows_each_record_behind_its_seq_and_no_commands_of_its_publisher() {
     run(&["publish", "--url", &served.url, "demo", text], "").assert_quiet_success();
     let arguments = ["tail", "--url", &served.url, "--from", "beginning", "demo"];
     let mut session = Session::start(longwire(&arguments).env("NO_COLOR", "1"));
-    session.wait_for("connected to ws://");
     session.wait_for("1 cl\\u{1b}[2Jear\r\n");
 }

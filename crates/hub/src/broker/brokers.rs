@@ -119,3 +119,80 @@ impl<M: Broker, D: Broker> Broker for Brokers<M, D> {
         self.memory.poll_timeout().into_iter().chain(self.disk.poll_timeout()).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use longwire_channel::{Epoch, Position};
+
+    use super::*;
+
+    /// A broker that has one list, whatever it is asked.
+    struct Fixed {
+        names: &'static [&'static str],
+        more: bool,
+        events: VecDeque<Event>,
+    }
+
+    impl Broker for Fixed {
+        fn submit(&mut self, token: u64, _: Request, _: Now) {
+            let position = Position { epoch: Epoch::from_random(1), seq: 1 };
+            let info = Info { position, first: 1, bytes: 1, ended: false };
+            let named = |name: &&str| (ChannelName::new(name).expect("valid"), info);
+            let channels = self.names.iter().map(named).collect();
+            let result = Ok(Response::Channels { channels, more: self.more });
+            self.events.push_back(Event::Completed { token, result });
+        }
+
+        fn poll(&mut self, _: Now) -> Option<Event> {
+            self.events.pop_front()
+        }
+
+        fn poll_timeout(&self) -> Option<Instant> {
+            None
+        }
+    }
+
+    fn fixed(names: &'static [&'static str], more: bool) -> Fixed {
+        Fixed { names, more, events: VecDeque::new() }
+    }
+
+    /// What the two list together, three names at the most, and whether there is more.
+    fn merged(memory: Fixed, disk: Fixed) -> (Vec<String>, bool) {
+        let mut brokers = Brokers::new(memory, disk, Namespaces::default());
+        let now = Now { instant: Instant::now(), unix_ms: 0 };
+        brokers.submit(7, Request::Channels { after: None, limit: 3 }, now);
+        match brokers.poll(now) {
+            Some(Event::Completed {
+                token: 7,
+                result: Ok(Response::Channels { channels, more }),
+            }) => {
+                assert_eq!(brokers.poll(now), None);
+                (channels.iter().map(|(name, _)| name.as_str().to_owned()).collect(), more)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn two_lists_are_one_in_the_order_of_names() {
+        let list = |names: &[&str], more| (names.iter().map(|&it| it.to_owned()).collect(), more);
+        assert_eq!(
+            merged(fixed(&["a", "c"], false), fixed(&["b"], false)),
+            list(&["a", "b", "c"], false)
+        );
+        assert_eq!(
+            merged(fixed(&["a", "c"], false), fixed(&["b", "d"], false)),
+            list(&["a", "b", "c"], true)
+        );
+        assert_eq!(merged(fixed(&[], false), fixed(&[], false)), list(&[], false));
+    }
+
+    #[test]
+    fn nothing_is_listed_behind_what_one_of_them_has_seen() {
+        let list = |names: &[&str], more| (names.iter().map(|&it| it.to_owned()).collect(), more);
+        // The disk left out what it could not read: what comes behind "b" there is not known.
+        assert_eq!(merged(fixed(&["a", "x"], false), fixed(&["b"], true)), list(&["a", "b"], true));
+    }
+}

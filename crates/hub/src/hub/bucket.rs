@@ -16,29 +16,23 @@ impl Bucket {
         Self { taken: 0, at: now }
     }
 
-    /// Takes a token of `rate` a second; otherwise tells after how many milliseconds there is one.
-    pub(super) fn take(&mut self, rate: u32, now: Tick) -> Result<(), u64> {
-        self.refill(rate, now);
-        let rate = u64::from(rate);
-        let full = (rate * BURST_SECONDS).saturating_mul(TOKEN).max(TOKEN);
-        let over = (self.taken + TOKEN).saturating_sub(full);
-        if over > 0 {
-            return Err(over.div_ceil(rate.max(1)).max(1));
-        }
-        self.taken += TOKEN;
-        Ok(())
+    /// After how many milliseconds there are so many tokens, of which `rate` come back a second; 0 if there are.
+    pub(super) fn wait(&self, rate: u32, count: usize, now: Tick) -> u64 {
+        let full = (u64::from(rate) * BURST_SECONDS).saturating_mul(TOKEN).max(TOKEN);
+        let wanted = (count as u64).saturating_mul(TOKEN);
+        let over = self.missing(rate, now).saturating_add(wanted).saturating_sub(full);
+        over.div_ceil(u64::from(rate.max(1)))
     }
 
-    /// Whether it is as good as new.
-    pub(super) fn is_full(&mut self, rate: u32, now: Tick) -> bool {
-        self.refill(rate, now);
-        self.taken == 0
-    }
-
-    fn refill(&mut self, rate: u32, now: Tick) {
-        let back = now.saturating_sub(self.at).saturating_mul(rate.into());
-        self.taken = self.taken.saturating_sub(back);
+    /// Takes a token that there is.
+    pub(super) fn take(&mut self, rate: u32, now: Tick) {
+        self.taken = self.missing(rate, now).saturating_add(TOKEN);
         self.at = now;
+    }
+
+    /// Thousandths of a token that were taken and have not come back by now.
+    fn missing(&self, rate: u32, now: Tick) -> u64 {
+        self.taken.saturating_sub(now.saturating_sub(self.at).saturating_mul(rate.into()))
     }
 }
 
@@ -52,24 +46,31 @@ const TOKEN: u64 = 1_000;
 mod tests {
     use super::*;
 
+    fn takes(bucket: &mut Bucket, rate: u32, now: Tick) -> bool {
+        let there_is_one = bucket.wait(rate, 1, now) == 0;
+        if there_is_one {
+            bucket.take(rate, now);
+        }
+        there_is_one
+    }
+
     #[test]
     fn two_seconds_worth_at_once_and_then_the_rate() {
         let mut bucket = Bucket::new(0);
-        for _ in 0..20 {
-            assert_eq!(bucket.take(10, 0), Ok(()));
-        }
-        assert_eq!(bucket.take(10, 0), Err(100));
-        assert_eq!(bucket.take(10, 99), Err(1));
-        assert_eq!(bucket.take(10, 100), Ok(()));
-        assert_eq!(bucket.take(10, 100), Err(100));
+        assert_eq!((0..100).filter(|_| takes(&mut bucket, 10, 0)).count(), 20);
+        assert_eq!(bucket.wait(10, 1, 0), 100);
+        assert_eq!(bucket.wait(10, 3, 0), 300);
+        assert_eq!(bucket.wait(10, 1, 99), 1);
+        assert!(takes(&mut bucket, 10, 100));
+        assert_eq!(bucket.wait(10, 1, 100), 100);
         let later = 100 + 60_000;
-        assert_eq!((0..100).filter(|_| bucket.take(10, later).is_ok()).count(), 20);
+        assert_eq!((0..100).filter(|_| takes(&mut bucket, 10, later)).count(), 20);
     }
 
     #[test]
     fn a_rate_of_nothing_lets_one_through_and_no_more() {
         let mut bucket = Bucket::new(0);
-        assert_eq!(bucket.take(0, 0), Ok(()));
-        assert_eq!(bucket.take(0, 1_000_000), Err(1_000));
+        assert!(takes(&mut bucket, 0, 0));
+        assert_eq!(bucket.wait(0, 1, 1_000_000), 1_000);
     }
 }

@@ -218,6 +218,10 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
+    fn any(random: &mut Random, length: usize) -> usize {
+        usize::try_from(random.below(length as u64)).expect("it is below a usize")
+    }
+
     #[test]
     fn members_stay_in_their_parts_whatever_moves() {
         let mut random = Random::new(7);
@@ -230,7 +234,7 @@ mod tests {
                 states.insert(key, (State::Waiting, index));
             }
             let keys: Vec<u32> = states.keys().copied().collect();
-            let Some(&key) = keys.get(random.index(keys.len())) else { continue };
+            let Some(&key) = keys.get(any(&mut random, keys.len())) else { continue };
             let index = states[&key].1;
             if random.below(3) == 0 {
                 states.remove(&key);
@@ -240,7 +244,7 @@ mod tests {
                     }
                 });
             } else {
-                let state = [State::Live, State::Poised, State::Resting][random.index(3)];
+                let state = [State::Live, State::Poised, State::Resting][any(&mut random, 3)];
                 channel.place(index, state, |key, to| {
                     states.get_mut(&key).expect("a member").1 = to;
                 });

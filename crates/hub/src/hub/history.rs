@@ -1,6 +1,6 @@
 //! History: what a channel keeps, read on demand.
 
-use longwire_channel::{ErrorCode, History, HistoryPage, Order, Refusal, ServerMessage};
+use longwire_channel::{ErrorCode, History, HistoryPage, Order, Position, Refusal, ServerMessage};
 
 use super::{
     Hub,
@@ -89,6 +89,17 @@ impl Hub {
                 ),
             );
             return self.history_done(reader, Err(refusal));
+        }
+        // Nothing of the page can be read: what lies behind it can.
+        if page.records.is_empty() && page.more {
+            let seq = match history.order {
+                Order::Forwards => page.damaged.last().map(|gap| gap.to),
+                Order::Backwards => page.damaged.first().map(|gap| gap.from + 1),
+            };
+            if let Some(seq) = seq {
+                let from = From::Behind(Position { epoch: page.epoch, seq });
+                return self.submit_read(reader, history, from);
+            }
         }
         if let Some(since) = history.since {
             match history.order {

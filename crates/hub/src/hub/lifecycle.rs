@@ -9,6 +9,7 @@ use longwire_channel::{
 use super::{
     Hub, millis,
     session::{Beginning, Phase, Session},
+    state::Event,
     timers::{NEVER, Tick, Timer},
 };
 use crate::{Credentials, Denied, Effect, Identity, PipeInfo, SessionId};
@@ -227,7 +228,9 @@ impl Hub {
                 let grace = millis(self.config.expiry_grace);
                 let stall = millis(self.config.stall_timeout);
                 let expiry = session.expires_at.saturating_add(grace);
-                expiry.min(session.ping_at).min(session.congested_at.saturating_add(stall))
+                let held = session.busy.as_ref().map_or(NEVER, |busy| busy.held.due());
+                let stalled = session.congested_at.saturating_add(stall);
+                expiry.min(session.ping_at).min(stalled).min(held)
             }
         };
         if deadline < session.due {
@@ -271,6 +274,7 @@ impl Hub {
                 self.send(id, ServerMessage::Ping);
             }
         }
+        self.submit_held(id);
         self.arm(id);
     }
 
@@ -283,7 +287,7 @@ impl Hub {
         session.stuffed = 0;
         self.stats.congested += 1;
         self.arm(id);
-        self.step_all(id, super::state::Event::Congested);
+        self.step_all(id, Event::Congested);
     }
 
     pub(super) fn drained(&mut self, id: SessionId) {
@@ -298,7 +302,7 @@ impl Hub {
         }
         self.arm(id);
         self.tell_resets(id);
-        self.step_all(id, super::state::Event::Drained);
+        self.step_all(id, Event::Drained);
         self.queue_session(id);
         self.next_history(id);
     }
@@ -326,6 +330,7 @@ impl Hub {
     }
 
     fn send_away(&mut self, id: SessionId, window: Duration) {
+        self.refuse_held(id);
         let retry = self.spread(window);
         let reason = "the server goes away: come back, another is there or it will be".to_owned();
         self.disconnect_for(id, CloseCode::GOING_AWAY, reason, Some(retry));

@@ -4,6 +4,7 @@ mod bucket;
 mod channel;
 mod commands;
 mod delivery;
+mod held;
 mod history;
 mod lifecycle;
 mod opening;
@@ -47,7 +48,8 @@ use crate::{Effect, HubConfig, Input, Now, SessionId, Stats, broker, random::Ran
 /// Nothing that a client does takes memory without limit; [`HubConfig`] has the numbers.
 ///
 /// - A session at rest: some 250 bytes, and some 130 for each of its subscriptions, `max_subscriptions` at the most.
-///   While it is busy: at most `max_pending_commands` commands of `max_pending_bytes` together.
+///   While it is busy: at most `max_pending_commands` commands of `max_pending_bytes` together. Of these at most
+///   `max_held_publications` of `max_held_bytes` are publications that are held because they came too fast.
 /// - A subscription keeps no records: one that is behind reads them from the broker again, a page at a time.
 /// - A channel is there while it has subscriptions. It keeps one record if any of them has the policy `latest`.
 /// - What is given to a pipe that is congested: one page that was on its way, one answer of history, the answers
@@ -200,9 +202,13 @@ impl Hub {
     /// Submits a request, and keeps for what.
     fn submit(&mut self, request: broker::Request, pending: Pending) -> u64 {
         let token = self.new_token();
+        self.submit_as(token, request, pending);
+        token
+    }
+
+    fn submit_as(&mut self, token: u64, request: broker::Request, pending: Pending) {
         self.pending.insert(token, pending);
         self.effects.push_back(Effect::Broker { token, request });
-        token
     }
 
     fn new_token(&mut self) -> u64 {

@@ -16,7 +16,7 @@ use super::{
     timers::{NEVER, Timer},
 };
 use crate::{
-    Action, SessionId,
+    Action, Effect, SessionId,
     broker::{Error, From, Info, Request, Response},
 };
 
@@ -157,12 +157,12 @@ impl Hub {
 
     /// The broker cannot attach a channel: its subscriptions are refused.
     pub(super) fn not_attached(&mut self, key: u32, token: u64, refusal: &Refusal) {
-        let attaching = |channel: &Channel| channel.stream == Stream::Attaching(token);
-        if !self.channels.get(key).is_some_and(attaching) {
-            return;
-        }
-        for key in self.member_keys(key) {
-            self.refuse_subscription(key, refusal);
+        // Whoever is refused may ask again at once, and joins those who are left.
+        let attaching = |channel: &&Channel| channel.stream == Stream::Attaching(token);
+        while let Some(channel) = self.channels.get(key).filter(attaching)
+            && let Some(member) = channel.members().first()
+        {
+            self.refuse_subscription(member.key, refusal);
         }
     }
 
@@ -277,7 +277,7 @@ impl Hub {
     /// A subscription that has not begun cannot begin.
     pub(super) fn refuse_subscription(&mut self, key: u32, refusal: &Refusal) {
         let sub = &self.subscriptions[key as usize];
-        let (session, number) = (sub.session, sub.number);
+        let session = sub.session;
         let command = sub.opening.as_ref().and_then(|opening| opening.id);
         self.remove_subscription(key);
         if let Some(command) = command {
@@ -292,7 +292,6 @@ impl Hub {
             it.subs.iter_mut().find(|(_, opened)| opened.as_ref().is_ok_and(|it| *it == key))
         });
         if let Some((_, opened)) = entry {
-            debug_assert!(opened.is_ok(), "subscription {number} was refused before");
             *opened = Err(refusal.clone());
             self.place_is_found(session);
         }
@@ -352,7 +351,7 @@ impl Hub {
             let channel = self.channels.remove(sub.channel);
             let token = self.new_token();
             let request = Request::Detach { channel: channel.name };
-            self.effects.push_back(crate::Effect::Broker { token, request });
+            self.effects.push_back(Effect::Broker { token, request });
             self.stats.channels = self.channels.len() as u64;
         }
     }

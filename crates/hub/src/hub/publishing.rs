@@ -1,34 +1,38 @@
 //! Publications: checked, appended in their order, answered in their order.
 
-use std::sync::Arc;
-
 use longwire_channel::{
     ChannelName, ErrorCode, Publication, Publish, Published, Refusal, ServerMessage,
 };
 
 use super::{
     Hub,
-    bucket::Bucket,
+    held::HeldPublication,
     millis,
     pending::{Pending, Publisher},
     session::Outstanding,
 };
-use crate::{Action, Namespace, SessionId, broker::Request};
+use crate::{Action, SessionId, broker::Request};
 
 impl Hub {
     pub(super) fn publish(&mut self, id: SessionId, command: u64, publish: Publish, bytes: usize) {
-        if let Err(refusal) = self.check_room(id, bytes) {
-            return self.refuse(id, command, refusal);
+        if let Err(refusal) = self.check_shut(id).and_then(|()| self.check_room(id, bytes)) {
+            return self.put_off(id, command, refusal);
         }
         let Publish { channel, mut publication } = publish;
         let Some(session) = self.sessions.get(id) else { return };
         publication.publisher.clone_from(&session.user);
         let checked = self
             .check_session_access(session, &channel, Action::Publish)
-            .and_then(|()| self.check_publication(&channel, &publication))
-            .and_then(|()| self.check_rate(id, &channel));
+            .and_then(|()| self.check_publication(&channel, &publication));
         let answer = match checked {
-            Ok(()) => Err(self.append(channel, publication, Publisher::Session(id))),
+            Ok(()) => {
+                let token = self.new_token();
+                let publication = HeldPublication { token, command, channel, publication, bytes };
+                if let Err(refusal) = self.append_or_hold(id, publication) {
+                    return self.put_off(id, command, refusal);
+                }
+                Err(token)
+            }
             Err(refusal) => Ok(Err(refusal)),
         };
         let Some(session) = self.sessions.get_mut(id) else { return };
@@ -44,7 +48,19 @@ impl Hub {
         channel: ChannelName,
         publication: Publication,
         publisher: Publisher,
-    ) -> u64 {
+    ) {
+        let token = self.new_token();
+        self.append_as(token, channel, publication, publisher);
+    }
+
+    /// The same, with a token that it has already.
+    pub(super) fn append_as(
+        &mut self,
+        token: u64,
+        channel: ChannelName,
+        publication: Publication,
+        publisher: Publisher,
+    ) {
         let namespace = self.config.namespaces.of(&channel);
         let request = Request::Append {
             retention: namespace.retention,
@@ -52,7 +68,7 @@ impl Hub {
             channel,
             publication,
         };
-        self.submit(request, Pending::Publish(publisher))
+        self.submit_as(token, request, Pending::Publish(publisher));
     }
 
     /// A publication is done: it is answered once those before it are.
@@ -146,39 +162,5 @@ impl Hub {
             }
         }
         Ok(())
-    }
-
-    /// Takes one of the publications that the session may make in this time.
-    fn check_rate(&mut self, id: SessionId, channel: &ChannelName) -> Result<(), Refusal> {
-        let namespace = Arc::clone(self.config.namespaces.of(channel));
-        let (rate, now) = (self.config.publish_rate, self.now);
-        let Some(session) = self.sessions.get_mut(id) else { return Ok(()) };
-        if let Some(rate) = namespace.publish_rate {
-            let rates = &mut session.busy().rates;
-            rates.retain_mut(|(other, bucket)| {
-                Arc::ptr_eq(other, &namespace) || !bucket.is_full(rate_of(other), now)
-            });
-            let known = rates.iter().position(|(it, _)| Arc::ptr_eq(it, &namespace));
-            let at = known.unwrap_or_else(|| {
-                rates.push((namespace, Bucket::new(now)));
-                rates.len() - 1
-            });
-            rates[at].1.take(rate, now).map_err(|retry| too_fast(rate, retry))?;
-        }
-        session.bucket.take(rate, now).map_err(|retry| too_fast(rate, retry))
-    }
-}
-
-fn rate_of(namespace: &Namespace) -> u32 {
-    namespace.publish_rate.unwrap_or(u32::MAX)
-}
-
-fn too_fast(rate: u32, retry_after_ms: u64) -> Refusal {
-    Refusal {
-        retry_after_ms: Some(retry_after_ms),
-        ..Refusal::new(
-            ErrorCode::RateLimited,
-            format!("more than {rate} publications a second: send them more slowly"),
-        )
     }
 }

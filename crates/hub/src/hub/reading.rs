@@ -115,23 +115,30 @@ impl Hub {
         if page.first > before + 1 {
             self.lose(key, (page.first - 1).min(tail));
         }
+        let damaged = page.damaged.last().map_or(0, |gap| gap.to.min(tail));
         let mut run = Vec::new();
+        let mut is_read = false;
         for record in page.records.iter().filter(|record| record.seq <= tail) {
             let next = self.subscriptions[key as usize].seen + run.len() as u64 + 1;
             if record.seq < next {
                 continue;
             }
             if record.seq > next {
-                self.give_run(key, &mut run);
+                self.give_run(key, &mut run, true);
                 self.lose(key, record.seq - 1);
             }
             run.push(Arc::clone(record));
+            is_read = true;
         }
-        self.give_run(key, &mut run);
-        if let Some(gap) = page.damaged.last() {
-            self.lose(key, gap.to.min(tail));
+        let reached = self.subscriptions[key as usize].seen + run.len() as u64;
+        self.give_run(key, &mut run, reached.max(damaged) < tail);
+        self.lose(key, damaged);
+        let seen = self.subscriptions[key as usize].seen;
+        if !is_read && before < seen && seen == tail {
+            // The page before said that more follows.
+            self.push_page(key, seen, Vec::new(), false);
         }
-        if self.subscriptions[key as usize].seen == before && before < tail {
+        if seen == before && before < tail {
             let refusal = Refusal::new(
                 ErrorCode::Unavailable,
                 "the stream gave nothing of what it has: subscribe again",
@@ -144,22 +151,22 @@ impl Hub {
     }
 
     /// Gives records that follow what the subscription has seen without a gap.
-    fn give_run(&mut self, key: u32, run: &mut Vec<Arc<Record>>) {
+    fn give_run(&mut self, key: u32, run: &mut Vec<Arc<Record>>, more: bool) {
         let Some(last) = run.last().map(|record| record.seq) else { return };
         let sub = &mut self.subscriptions[key as usize];
-        let channel = &self.channels[sub.channel];
         let prev = std::mem::replace(&mut sub.seen, last);
-        sub.turn = channel.turn;
-        let more = last < channel.tail;
-        let session = self.sessions.get(sub.session);
-        let takes_pages = session.is_some_and(|it| it.capabilities.has(Capabilities::PAGES));
+        sub.turn = self.channels[sub.channel].turn;
         self.stats.deliveries += run.len() as u64;
         self.stats.recovered += run.len() as u64;
-        let records = std::mem::take(run);
-        if takes_pages {
+        self.push_page(key, prev, std::mem::take(run), more);
+    }
+
+    /// Pushes a page, or what it has to a client that takes none.
+    fn push_page(&mut self, key: u32, mut prev: u64, records: Vec<Arc<Record>>, more: bool) {
+        let session = self.sessions.get(self.subscriptions[key as usize].session);
+        if session.is_some_and(|it| it.capabilities.has(Capabilities::PAGES)) {
             return self.push(key, Pushed::Page { prev, records, more });
         }
-        let mut prev = prev;
         for record in records {
             let seq = record.seq;
             self.push(key, Pushed::Message { prev, skipped: 0, record });

@@ -1,15 +1,16 @@
 //! What the hub keeps of a session.
 
 use core::net::IpAddr;
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use longwire_channel::{Capabilities, ClientMessage, Connect, History, Published, Refusal, Token};
 
 use super::{
     bucket::Bucket,
+    held::{Held, Rates},
     timers::{NEVER, Tick},
 };
-use crate::{Namespace, Permissions, PipeInfo, SessionId, Transport};
+use crate::{Permissions, PipeInfo, SessionId, Transport};
 
 /// A session.
 #[derive(Debug)]
@@ -77,8 +78,10 @@ pub(super) struct Busy {
     pub(super) readers: VecDeque<u32>,
     /// Sizes of all commands above.
     pub(super) bytes: usize,
-    /// How often it published in namespaces that limit that.
-    pub(super) rates: Vec<(Arc<Namespace>, Bucket)>,
+    /// Publications that came faster than their rate; they are among `publishes` as well.
+    pub(super) held: Held,
+    /// How often it published in each namespace that limits that.
+    pub(super) rates: Rates,
 }
 
 /// A session's first subscriptions.
@@ -178,6 +181,7 @@ impl Busy {
             && self.connect.is_none()
             && self.beginning.is_none()
             && self.readers.is_empty()
+            && !self.held.is_shut()
             && self.rates.is_empty()
     }
 }

@@ -10,14 +10,14 @@ use std::{
 
 use longwire_log::{Completion, Handle, Machine, Request};
 
-use super::Random;
+use super::Chance;
 
 /// A log as its threads would run it. Writes are committed at some time, and answered at some later time in their order;
 /// reads are carried out at some time, and answered at some later time, whatever writes are.
 #[derive(Debug)]
 pub struct Shuffled {
     machine: Machine,
-    random: Random,
+    random: Chance,
     /// Whether answers come at once.
     prompt: Arc<AtomicBool>,
     /// Reads that are not carried out.
@@ -31,7 +31,7 @@ impl Shuffled {
     pub fn new(machine: Machine, seed: u64, prompt: Arc<AtomicBool>) -> Self {
         Self {
             machine,
-            random: Random::new(seed),
+            random: Chance::new(seed),
             prompt,
             reads: VecDeque::new(),
             written: VecDeque::new(),

@@ -1,9 +1,9 @@
 //! History on demand.
 
 use longwire_channel::{
-    ClientMessage, Epoch, ErrorCode, History, HistoryPage, Order, Position, ServerMessage,
+    ClientMessage, Epoch, ErrorCode, Gap, History, HistoryPage, Order, Position, ServerMessage,
 };
-use longwire_hub::{Action, Namespace, SessionId};
+use longwire_hub::{Action, Namespace, SessionId, broker};
 
 use crate::support::*;
 
@@ -149,4 +149,32 @@ fn histories_are_answered_in_their_order_refused_ones_too() {
     assert!(matches!(hall.take(session), Some(ServerMessage::History { id: 1, .. })));
     assert!(matches!(hall.take(session), Some(ServerMessage::Error { id: 2, .. })));
     assert!(matches!(hall.take(session), Some(ServerMessage::History { id: 3, .. })));
+}
+
+#[test]
+fn what_is_damaged_is_passed_over() {
+    for (order, expected) in [(Order::Forwards, vec![3, 4]), (Order::Backwards, vec![2, 1])] {
+        let mut hall = Hall::new();
+        hall.publish_many("a", 4);
+        let session = hall.connect();
+        hall.hold_events = true;
+        let history = History { limit: Some(2), order, ..all("a") };
+        hall.receive(session, ClientMessage::History { id: 5, history });
+        if let Some(broker::Event::Completed { result: Ok(broker::Response::Page(page)), .. }) =
+            hall.events.front_mut()
+        {
+            let (first, last) = (page.records[0].seq, page.records[1].seq);
+            page.damaged = vec![Gap { from: first.min(last) - 1, to: first.max(last) }];
+            page.records.clear();
+        }
+        hall.release(0);
+        hall.release(0);
+        match hall.take(session) {
+            Some(ServerMessage::History { page, .. }) => {
+                let seqs: Vec<_> = page.records.iter().map(|record| record.seq).collect();
+                assert_eq!(seqs, expected, "{order:?}");
+            }
+            other => panic!("no history: {other:?}"),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use longwire_channel::{
     ClientMessage, CloseCode, Connect, ErrorCode, History, Order, ServerMessage, Start,
 };
-use longwire_hub::{HubConfig, Input, Namespace, Namespaces};
+use longwire_hub::{HubConfig, Input};
 
 use crate::support::*;
 
@@ -12,43 +12,6 @@ fn narrow() -> HubConfig {
     config.max_pending_commands = 3;
     config.max_pending_bytes = 250;
     config
-}
-
-#[test]
-fn publications_have_a_rate() {
-    let mut config = HubConfig::default();
-    config.publish_rate = 5;
-    let mut hall = Hall::with(config);
-    let session = hall.connect();
-    for id in 0..10 {
-        hall.receive(session, publish(id, "a", publication("x")));
-    }
-    assert_eq!(hall.take_all(session).len(), 10);
-    hall.receive(session, publish(10, "a", publication("x")));
-    let refusal = hall.error(session);
-    assert_eq!((refusal.code, refusal.retry_after_ms), (ErrorCode::RateLimited, Some(200)));
-    assert!(refusal.message.contains("more than 5 publications a second"), "{refusal}");
-    hall.pass(ms(200));
-    hall.receive(session, publish(11, "a", publication("x")));
-    assert!(matches!(hall.take(session), Some(ServerMessage::Published { id: 11, .. })));
-}
-
-#[test]
-fn a_namespace_has_a_rate_of_its_own() {
-    let mut slow = Namespace::default();
-    slow.publish_rate = Some(1);
-    let mut config = HubConfig::default();
-    config.namespaces = Namespaces::new(Namespace::default(), [("slow".to_owned(), slow)]);
-    let mut hall = Hall::with(config);
-    let session = hall.connect();
-    for id in 0..2 {
-        hall.receive(session, publish(id, &format!("slow:{id}"), publication("x")));
-    }
-    assert_eq!(hall.take_all(session).len(), 2);
-    hall.receive(session, publish(2, "slow:2", publication("x")));
-    assert_eq!(hall.error(session).retry_after_ms, Some(1_000));
-    hall.receive(session, publish(3, "a", publication("x")));
-    assert!(matches!(hall.take(session), Some(ServerMessage::Published { id: 3, .. })));
 }
 
 #[test]
@@ -65,7 +28,10 @@ fn so_many_commands_wait_and_no_more() {
     assert!(refusal.retry_after_ms.is_some());
     hall.release(0);
     assert!(matches!(hall.take(session), Some(ServerMessage::Published { id: 0, .. })));
-    hall.receive(session, publish(5, "a", publication("x")));
+    // There is room, but the one that was refused is to come first.
+    hall.refused(session, publish(5, "a", publication("x")), ErrorCode::RateLimited, "behind it");
+    hall.pass(ms(100));
+    hall.receive(session, publish(6, "a", publication("x")));
     assert_eq!(hall.take(session), None);
 }
 
@@ -83,6 +49,7 @@ fn so_many_bytes_of_commands_wait_and_no_more() {
     assert_eq!(hall.error(session).code, ErrorCode::RateLimited);
     hall.release(0);
     hall.take(session);
+    hall.pass(ms(100));
     hall.input(large(3));
     assert_eq!(hall.take(session), None);
 }

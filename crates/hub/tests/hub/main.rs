@@ -8,6 +8,7 @@ mod lifetime;
 mod limits;
 mod policies;
 mod publishing;
+mod rates;
 mod recovery;
 mod requests;
 mod support;

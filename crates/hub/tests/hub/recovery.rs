@@ -1,7 +1,8 @@
 //! Recovery: pages up to the live record, whatever comes in between.
 
 use longwire_channel::{
-    Capabilities, ClientMessage, Connect, Epoch, ErrorCode, Outcome, Position, ServerMessage, Start,
+    Capabilities, ClientMessage, Connect, Epoch, ErrorCode, Gap, Outcome, Position, ServerMessage,
+    Start,
 };
 use longwire_hub::{HubConfig, Identity, Namespace, Operation, Permissions, broker};
 
@@ -309,6 +310,30 @@ fn a_broker_that_cannot_attach_refuses_the_subscription() {
 }
 
 #[test]
+fn who_asks_again_while_the_channel_is_given_up_is_refused_as_well() {
+    let mut hall = Hall::new();
+    let other = hall.connect();
+    hall.hold_events = true;
+    let session = hall.open();
+    let subscriptions = vec![subscribe(1, "a", Start::Now, None)];
+    let connect = Connect { subscriptions, ..connect() };
+    hall.receive(session, ClientMessage::Connect(Box::new(connect)));
+    // It waits for `connected`, and comes the moment that the first one is refused.
+    let again = subscribe(2, "a", Start::Now, None);
+    hall.receive(session, ClientMessage::Subscribe { id: 2, subscribe: again });
+    let third = subscribe(3, "a", Start::Now, None);
+    hall.receive(other, ClientMessage::Subscribe { id: 3, subscribe: third });
+    if let Some(broker::Event::Completed { result, .. }) = hall.events.front_mut() {
+        *result = Err(broker::Error::Unavailable("it is away".into()));
+    }
+    hall.release(0);
+    assert!(matches!(hall.take(session), Some(ServerMessage::Connected(_))));
+    assert_eq!(hall.error(session).code, ErrorCode::Unavailable);
+    assert_eq!(hall.error(other).code, ErrorCode::Unavailable);
+    assert_eq!(hall.hub.contents().subscriptions, 0);
+}
+
+#[test]
 fn a_page_that_cannot_be_read_ends_the_subscription() {
     let mut hall = Hall::new();
     hall.publish_many("a", 3);
@@ -326,4 +351,71 @@ fn a_page_that_cannot_be_read_ends_the_subscription() {
     assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
     assert_eq!(hall.pushes(session, 1), [Short::Unsubscribed(ErrorCode::Internal)]);
     assert_eq!(hall.stats().subscriptions, longwire_hub::Subscriptions::default());
+}
+
+#[test]
+fn a_page_that_gives_nothing_ends_the_subscription_for_a_time() {
+    let mut hall = Hall::new();
+    hall.publish_many("a", 3);
+    let session = hall.connect();
+    hall.hold_events = true;
+    let subscribe = subscribe(1, "a", Start::Beginning, None);
+    hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
+    hall.release(0);
+    hall.release(0);
+    if let Some(broker::Event::Completed { result: Ok(broker::Response::Page(page)), .. }) =
+        hall.events.front_mut()
+    {
+        page.records.clear();
+    }
+    hall.release(0);
+    assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
+    assert_eq!(hall.pushes(session, 1), [Short::Unsubscribed(ErrorCode::Unavailable)]);
+    assert_eq!(hall.events.len(), 0);
+}
+
+#[test]
+fn records_that_are_damaged_are_lost_and_those_around_them_are_not() {
+    let mut hall = Hall::new();
+    hall.publish_many("a", 6);
+    let session = hall.connect();
+    hall.hold_events = true;
+    let subscribe = subscribe(1, "a", Start::Beginning, None);
+    hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
+    hall.release(0);
+    hall.release(0);
+    if let Some(broker::Event::Completed { result: Ok(broker::Response::Page(page)), .. }) =
+        hall.events.front_mut()
+    {
+        page.records.retain(|record| matches!(record.seq, 1 | 4));
+        page.damaged = vec![Gap { from: 1, to: 3 }, Gap { from: 4, to: 6 }];
+    }
+    hall.release(0);
+    assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
+    let expected =
+        [Short::Page(0, 1, true), Short::Lost(1, 3), Short::Page(3, 4, false), Short::Lost(4, 6)];
+    assert_eq!(hall.pushes(session, 1), expected);
+    assert_eq!(hall.stats().subscriptions.live, 1);
+}
+
+#[test]
+fn a_recovery_of_which_nothing_is_left_ends_with_an_empty_page() {
+    let mut hall = Hall::new();
+    hall.publish_many("a", 2);
+    let session = hall.connect();
+    hall.hold_events = true;
+    let subscribe = subscribe(1, "a", Start::Beginning, None);
+    hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
+    hall.release(0);
+    hall.release(0);
+    if let Some(broker::Event::Completed { result: Ok(broker::Response::Page(page)), .. }) =
+        hall.events.front_mut()
+    {
+        (page.first, page.last) = (4, 4);
+        page.records.drain(..);
+    }
+    hall.release(0);
+    assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
+    assert_eq!(hall.pushes(session, 1), [Short::Lost(0, 2), Short::Page(2, 2, false)]);
+    assert_eq!(hall.stats().subscriptions.live, 1);
 }

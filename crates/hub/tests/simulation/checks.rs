@@ -24,6 +24,21 @@ impl<S: Store> World<S> {
             let (position, records) = self.read_back(&channel);
             self.check_readers(&channel, position, &records);
             self.check_acknowledged(&channel, position, &records);
+            self.check_order(&channel, &records);
+        }
+    }
+
+    /// What a client published lies in the order in which it published it, whatever was held or refused meanwhile.
+    fn check_order(&self, channel: &ChannelName, records: &[(u64, String)]) {
+        for client in &self.clients {
+            let mine = records.iter().filter_map(|(_, content)| {
+                let (name, rest) = content.split_once(':')?;
+                let (number, _) = rest.split_once(' ')?;
+                let is_mine = name.parse() == Ok(client.name) && !client.passed.contains(content);
+                is_mine.then(|| number.parse::<u64>().expect("a client numbers its publications"))
+            });
+            let order: Vec<u64> = mine.collect();
+            assert!(order.is_sorted(), "client {} in {channel}: {order:?}", client.name);
         }
     }
 

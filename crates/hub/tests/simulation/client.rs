@@ -1,10 +1,10 @@
 //! A model of a client: it reads with positions, publishes with keys, and comes back.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use longwire_channel::{
     Capabilities, ChannelName, ClientMessage, Connect, ErrorCode, Policy, Position, Publication,
-    Publish, Pushed, ServerMessage, Start, Subscribe, Subscribed, Token,
+    Publish, Pushed, Refusal, ServerMessage, Start, Subscribe, Subscribed, Token,
 };
 use longwire_hub::{SessionId, simulation::Reader};
 
@@ -23,6 +23,10 @@ pub(crate) struct Client {
     /// Places of what it published in this session, by channel, as they were answered.
     answered: HashMap<ChannelName, Position>,
     capabilities: Capabilities,
+    /// Until when it publishes nothing, for it was told to wait: Unix time in milliseconds.
+    waits_until: u64,
+    /// What the broker did not take when it came: those behind it are not kept from passing it.
+    pub(crate) passed: HashSet<String>,
 }
 
 /// A subscription.
@@ -79,6 +83,8 @@ impl Client {
             published: 0,
             answered: HashMap::new(),
             capabilities,
+            waits_until: 0,
+            passed: HashSet::new(),
         }
     }
 
@@ -139,8 +145,11 @@ impl Client {
         self.publishes.push_back(Unanswered { channel, content, key, sent: None });
     }
 
-    /// Everything that was not sent in this session.
-    pub(crate) fn unsent(&mut self) -> Vec<ClientMessage> {
+    /// Everything that was not sent in this session, unless it is to wait.
+    pub(crate) fn unsent(&mut self, unix_ms: u64) -> Vec<ClientMessage> {
+        if unix_ms < self.waits_until {
+            return Vec::new();
+        }
         let mut next_id = self.next_id;
         let messages = self
             .publishes
@@ -161,11 +170,17 @@ impl Client {
         messages
     }
 
-    /// The connection is lost. What has no key is not sent again: whether it was published is unknown.
-    pub(crate) fn lost(&mut self) {
+    /// The connection is lost. What has no key is not sent again: whether it was published is unknown. Of what
+    /// was on its way the broker may have refused or deleted some.
+    pub(crate) fn lost(&mut self, broker_refuses: bool) {
+        if broker_refuses {
+            let sent = self.publishes.iter().filter(|it| it.sent.is_some());
+            self.passed.extend(sent.map(|it| it.content.clone()));
+        }
         self.session = None;
         self.is_connected = false;
         self.answered.clear();
+        self.waits_until = 0;
         for sub in &mut self.subs {
             sub.stands = Stands::Away;
         }
@@ -176,7 +191,7 @@ impl Client {
     }
 
     /// Takes a message.
-    pub(crate) fn take(&mut self, message: ServerMessage) -> News {
+    pub(crate) fn take(&mut self, message: ServerMessage, unix_ms: u64) -> News {
         match message {
             ServerMessage::Connected(connected) => {
                 self.is_connected = true;
@@ -201,9 +216,11 @@ impl Client {
                 News::Nothing
             }
             ServerMessage::Published { id, published } => {
-                let first = self.publishes.iter().find(|it| it.sent.is_some());
-                assert_eq!(first.and_then(|it| it.sent), Some(id), "answered out of order");
-                let answered = self.publishes.pop_front().expect("it is the first");
+                let sent = self.publishes.iter().filter_map(|it| it.sent);
+                assert_eq!(sent.min(), Some(id), "answered out of order");
+                let place = self.publishes.iter().position(|it| it.sent == Some(id));
+                let answered =
+                    place.and_then(|at| self.publishes.remove(at)).expect("it is one of them");
                 let position = published.position.expect("kept");
                 if !published.duplicate {
                     let before = self.answered.insert(answered.channel.clone(), position);
@@ -215,7 +232,7 @@ impl Client {
                 News::Published(answered.channel, position, answered.content)
             }
             ServerMessage::Error { id, refusal } => {
-                self.refused(id, refusal.code);
+                self.refused(id, &refusal, unix_ms);
                 News::Nothing
             }
             ServerMessage::Push(push) => self.pushed(push.sub, &push.pushed),
@@ -245,7 +262,8 @@ impl Client {
         }
     }
 
-    fn refused(&mut self, id: u64, code: ErrorCode) {
+    fn refused(&mut self, id: u64, refusal: &Refusal, unix_ms: u64) {
+        let code = refusal.code;
         for sub in &mut self.subs {
             match sub.stands {
                 Stands::Asked(_, asked, _) if asked == id => {
@@ -262,6 +280,12 @@ impl Client {
         }
         let Some(place) = self.publishes.iter().position(|it| it.sent == Some(id)) else { return };
         match code {
+            // It is sent again before those behind it.
+            ErrorCode::RateLimited => {
+                let wait = refusal.retry_after_ms.expect("it says when");
+                self.waits_until = self.waits_until.max(unix_ms + wait);
+                self.publishes[place].sent = None;
+            }
             ErrorCode::StreamEnded => drop(self.publishes.remove(place)),
             // Whether it is there shows only behind the next crash, and without a key it cannot be asked.
             ErrorCode::StorageFailed if self.publishes[place].key.is_none() => {
@@ -270,6 +294,7 @@ impl Client {
             // It is sent again behind the others.
             _ if is_for_a_time(code) || code == ErrorCode::StorageFailed => {
                 let refused = self.publishes.remove(place);
+                self.passed.extend(refused.iter().map(|it| it.content.clone()));
                 self.publishes.extend(refused.map(|it| Unanswered { sent: None, ..it }));
             }
             code => panic!("a publication is refused with {code:?}"),

@@ -8,7 +8,7 @@ use std::sync::{
 use longwire_hub::{
     Durability,
     broker::{Broker, Durable, Memory, MemoryLimits},
-    simulation::{Random, Shuffled},
+    simulation::{Chance, Shuffled},
 };
 use longwire_log::{Machine, SimulatedStorage};
 
@@ -22,21 +22,21 @@ pub(crate) trait Store {
     fn open(&mut self) -> Self::Broker;
 
     /// Something breaks, or is in order again.
-    fn fault(&mut self, random: &mut Random);
+    fn fault(&mut self, random: &mut Chance);
 
     /// Everything is in order from now on, but for what only a new process puts in order.
     fn mend(&mut self);
 
     /// The process is gone.
-    fn crash(&mut self, random: &mut Random);
+    fn crash(&mut self, random: &mut Chance);
 }
 
 /// Nothing: each process begins with nothing.
-pub(crate) struct InMemory(Random);
+pub(crate) struct InMemory(Chance);
 
 impl InMemory {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(Random::new(seed ^ 0x6d65_6d6f))
+        Self(Chance::new(seed ^ 0x6d65_6d6f))
     }
 }
 
@@ -46,20 +46,20 @@ impl Store for InMemory {
     const DURABILITY: Durability = Durability::Memory;
 
     fn open(&mut self) -> Memory {
-        Memory::new(MemoryLimits::default(), self.0.next())
+        Memory::new(MemoryLimits::default(), self.0.bits())
     }
 
-    fn fault(&mut self, _: &mut Random) {}
+    fn fault(&mut self, _: &mut Chance) {}
 
     fn mend(&mut self) {}
 
-    fn crash(&mut self, _: &mut Random) {}
+    fn crash(&mut self, _: &mut Chance) {}
 }
 
 /// A disk that is full now and then, and whose fsync fails, below a log whose answers come late.
 pub(crate) struct Disk {
     storage: Arc<SimulatedStorage>,
-    random: Random,
+    random: Chance,
     prompt: Arc<AtomicBool>,
 }
 
@@ -67,7 +67,7 @@ impl Disk {
     pub(crate) fn new(seed: u64) -> Self {
         let storage = Arc::new(SimulatedStorage::new());
         let prompt = Arc::new(AtomicBool::new(false));
-        Self { storage, random: Random::new(seed ^ 0x6469_736b), prompt }
+        Self { storage, random: Chance::new(seed ^ 0x6469_736b), prompt }
     }
 }
 
@@ -79,12 +79,12 @@ impl Store for Disk {
     fn open(&mut self) -> Durable<Shuffled> {
         let storage = Arc::clone(&self.storage);
         let (machine, damage) =
-            Machine::new(storage, || self.random.next()).expect("the disk is in order");
+            Machine::new(storage, || self.random.bits()).expect("the disk is in order");
         assert_eq!(damage, []);
-        Durable::new(Shuffled::new(machine, self.random.next(), Arc::clone(&self.prompt)))
+        Durable::new(Shuffled::new(machine, self.random.bits(), Arc::clone(&self.prompt)))
     }
 
-    fn fault(&mut self, random: &mut Random) {
+    fn fault(&mut self, random: &mut Chance) {
         match random.below(4) {
             0 => self.storage.fail_next_sync(),
             1 | 2 => self.storage.set_full(true),
@@ -97,7 +97,7 @@ impl Store for Disk {
         self.prompt.store(true, Ordering::Relaxed);
     }
 
-    fn crash(&mut self, random: &mut Random) {
+    fn crash(&mut self, random: &mut Chance) {
         self.storage.set_full(false);
         self.storage.restart(random.below(2) == 0);
     }

@@ -6,11 +6,13 @@ use std::{
 };
 
 use longwire_channel::{
-    ChannelName, Epoch, Payload, Policy, Position, Publication, Push, Pushed, ServerMessage, Start,
+    ChannelName, Epoch, ErrorCode, Payload, Policy, Position, Publication, Push, Pushed,
+    ServerMessage, Start,
 };
 use longwire_hub::{
-    HubConfig, Identity, Input, Namespace, Namespaces, Operation, Permissions, Retention,
-    simulation::{Clock, Contents, Node, Random},
+    Durability, HubConfig, Identity, Input, Namespace, Namespaces, Operation, Permissions,
+    Retention,
+    simulation::{Chance, Clock, Contents, Node, Pipe},
 };
 
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
 
 /// Clients, a node, and what is known to be true.
 pub(crate) struct World<S: Store> {
-    random: Random,
+    random: Chance,
     store: S,
     pub(crate) node: Node<S::Broker>,
     config: HubConfig,
@@ -32,6 +34,8 @@ pub(crate) struct World<S: Store> {
     pub(crate) acknowledged: HashMap<(ChannelName, String), Position>,
     /// Whether retention may drop what somebody has not read.
     pub(crate) forgets: bool,
+    /// Whether the broker may have refused or deleted something without its publisher hearing of it.
+    refuses: bool,
     seen: Seen,
 }
 
@@ -48,6 +52,8 @@ pub(crate) struct Seen {
     truncated: u64,
     crashes: u64,
     refused: u64,
+    held: u64,
+    limited: u64,
 }
 
 impl Seen {
@@ -62,6 +68,8 @@ impl Seen {
         self.truncated += more.truncated;
         self.crashes += more.crashes;
         self.refused += more.refused;
+        self.held += more.held;
+        self.limited += more.limited;
     }
 
     /// Everything happened.
@@ -77,6 +85,8 @@ impl Seen {
             self.truncated,
             self.crashes,
             self.refused,
+            self.held,
+            self.limited,
         ];
         assert!(counts.iter().all(|count| *count > 0), "something never happened: {self:?}");
     }
@@ -84,7 +94,7 @@ impl Seen {
 
 impl<S: Store> World<S> {
     pub(crate) fn new(seed: u64, mut store: S) -> Self {
-        let mut random = Random::new(seed);
+        let mut random = Chance::new(seed);
         let forgets = random.below(3) == 0;
         let mut namespace = Namespace::new(S::DURABILITY);
         namespace.retention = Retention {
@@ -93,14 +103,22 @@ impl<S: Store> World<S> {
             age: Duration::from_secs(100_000),
         };
         namespace.idempotency_window = Duration::from_secs(100_000);
+        if random.below(4) == 0 {
+            namespace.publish_rate = Some(1 + below(&mut random, 20));
+        }
         let mut config = HubConfig::default();
+        if random.below(2) == 0 {
+            config.publish_rate = 1 + below(&mut random, 20);
+        }
+        config.max_held_publications = 1 + random.index(10);
+        config.max_held_bytes = 64 * (1 + random.index(10));
         config.namespaces = Namespaces::new(namespace, []);
         config.page_records = 1 + below(&mut random, 10);
         config.page_bytes = PAGE_BYTES;
         config.max_page_reads = 1 + random.index(3);
         config.max_pending_commands = 30;
         let clock = Clock::new(Instant::now());
-        let node = Node::new(config.clone(), random.next(), store.open(), clock);
+        let node = Node::new(config.clone(), random.bits(), store.open(), clock);
         let channels: Vec<_> = (0..=random.below(3))
             .map(|number| ChannelName::new(&format!("a:{number}")).expect("valid"))
             .collect();
@@ -130,6 +148,7 @@ impl<S: Store> World<S> {
             contents: HashMap::new(),
             acknowledged: HashMap::new(),
             forgets,
+            refuses: false,
             seen: Seen::default(),
         }
     }
@@ -163,6 +182,7 @@ impl<S: Store> World<S> {
             87..95 => self.change_subscription(client),
             95 => {
                 self.store.fault(&mut self.random);
+                self.refuses |= S::DURABILITY == Durability::Disk;
             }
             96 => self.end_or_delete(),
             97 if self.random.below(4) == 0 => self.crash(),
@@ -216,8 +236,9 @@ impl<S: Store> World<S> {
             return true;
         }
         let records = records_of(&message);
+        let unix_ms = self.node.clock.now().unix_ms;
         let client = &mut self.clients[name];
-        match client.take(message) {
+        match client.take(message, unix_ms) {
             News::Published(channel, position, content) => {
                 self.seen.published += 1;
                 learn(&mut self.contents, &channel, position, &content);
@@ -255,10 +276,12 @@ impl<S: Store> World<S> {
     fn send_unsent(&mut self, name: usize) {
         let client = &mut self.clients[name];
         let Some(session) = client.session.filter(|_| client.is_connected) else { return };
-        if self.node.ending(session).is_some() {
+        // What comes behind a refusal that has not reached the client, and later than that says, may pass it.
+        let is_told = |pipe: &Pipe| pipe.disconnect.is_none() && !pipe.queue.iter().any(is_limit);
+        if !self.node.pipe(session).is_some_and(is_told) {
             return;
         }
-        for message in client.unsent() {
+        for message in client.unsent(self.node.clock.now().unix_ms) {
             self.node.receive(session, message);
         }
     }
@@ -299,7 +322,7 @@ impl<S: Store> World<S> {
     pub(crate) fn hang_up(&mut self, name: usize) {
         let client = &mut self.clients[name];
         if let Some(session) = client.session {
-            client.lost();
+            client.lost(self.refuses);
             self.node.hang_up(session);
         }
     }
@@ -326,6 +349,7 @@ impl<S: Store> World<S> {
             0 => Operation::End { channel },
             _ => Operation::Delete { channel },
         };
+        self.refuses = true;
         self.node.request(Identity::nameless(Permissions::all()), operation);
     }
 
@@ -334,11 +358,11 @@ impl<S: Store> World<S> {
         self.seen.crashes += 1;
         self.count();
         for name in 0..self.clients.len() {
-            self.clients[name].lost();
+            self.clients[name].lost(self.refuses);
         }
         self.store.crash(&mut self.random);
         let clock = self.node.clock;
-        let seed = self.random.next();
+        let seed = self.random.bits();
         self.node = Node::new(self.config.clone(), seed, self.store.open(), clock);
         self.node.hold_events = true;
     }
@@ -353,6 +377,8 @@ impl<S: Store> World<S> {
         self.seen.resets += stats.resets;
         self.seen.truncated += stats.recoveries.truncated;
         self.seen.refused += stats.refusals.values().sum::<u64>();
+        self.seen.limited += stats.refusals.get(ErrorCode::RateLimited.name()).unwrap_or(&0);
+        self.seen.held += stats.held;
     }
 
     /// Nothing grows beyond its bound, at any time.
@@ -420,6 +446,7 @@ impl<S: Store> World<S> {
                     }
                 }
                 self.send_unsent(name);
+                moved |= !self.clients[name].publishes.is_empty();
             }
             quiet = if moved { 0 } else { quiet + 1 };
             if quiet > 3 {
@@ -429,6 +456,10 @@ impl<S: Store> World<S> {
         }
         panic!("it does not come to rest");
     }
+}
+
+fn is_limit(message: &ServerMessage) -> bool {
+    matches!(message, ServerMessage::Error { refusal, .. } if refusal.code == ErrorCode::RateLimited)
 }
 
 /// Somebody was told that this content lies there: whoever is told again is told the same.
@@ -455,7 +486,7 @@ fn records_of(message: &ServerMessage) -> Vec<(u32, u64, String)> {
     records.iter().map(|it| (*sub, it.seq, text(it.payload.bytes()))).collect()
 }
 
-fn policy(random: &mut Random) -> Option<Policy> {
+fn policy(random: &mut Chance) -> Option<Policy> {
     let interval_ms = 10 + below(random, 200);
     Some(match random.below(8) {
         0 => Policy::Latest { interval_ms: 0 },
@@ -467,11 +498,11 @@ fn policy(random: &mut Random) -> Option<Policy> {
     })
 }
 
-fn pick<'a, T>(random: &mut Random, of: &'a [T]) -> &'a T {
+fn pick<'a, T>(random: &mut Chance, of: &'a [T]) -> &'a T {
     &of[random.index(of.len())]
 }
 
-fn below(random: &mut Random, bound: u32) -> u32 {
+fn below(random: &mut Chance, bound: u32) -> u32 {
     u32::try_from(random.below(bound.into())).expect("it is below a u32")
 }
 

@@ -142,7 +142,11 @@ impl Machine {
         if work.batch.is_empty() && work.touched.is_empty() {
             return more;
         }
-        self.finish(work) && more
+        let written = self.finish(work);
+        if !written {
+            self.sweep = Sweep::default();
+        }
+        written && more
     }
 
     /// Goes through all streams behind a repair: who has a state and no row by name gets that again.
@@ -166,7 +170,12 @@ impl Machine {
                 reason: "this request does not write: submit it again".into(),
             }))),
         };
-        outcome.unwrap_or_else(|error| Outcome::settled(Err(error)))
+        outcome.unwrap_or_else(|error| {
+            // What the batch does to a stream may be the reason.
+            let stream = request.stream().and_then(|name| self.streams.get(name));
+            let pending = stream.is_some_and(|stream| stream.is_touched());
+            Outcome { result: Err(error), pending }
+        })
     }
 
     fn append(&mut self, work: &mut Work<'_>, append: &Append) -> Result<Outcome, LogError> {
@@ -198,7 +207,7 @@ impl Machine {
         let budget = retention::PER_APPEND;
         self.stats.removed += retention::apply(stream, work, time_ms, budget) as u64;
         dedup::prune(stream, work, time_ms);
-        work.touch(&append.stream);
+        stream.touch(&append.stream, work);
         self.stats.records += 1;
         self.stats.bytes += append.body.len() as u64;
         let appended = Appended { epoch: stream.epoch, seq, time_ms, duplicate: false };
@@ -210,14 +219,15 @@ impl Machine {
         if !stream.state.ended {
             stream.state.ended = true;
             stream.renew();
-            work.touch(name);
+            stream.touch(name, work);
         }
         let response = Response::Ended { epoch: stream.epoch, seq: stream.state.last };
-        Ok(Outcome { result: Ok(response), pending: work.touched.contains(name) })
+        Ok(Outcome { result: Ok(response), pending: stream.is_touched() })
     }
 
     fn delete(&mut self, work: &mut Work<'_>, name: &StreamName) -> Result<Outcome, LogError> {
-        let pending = work.touched.contains(name);
+        let key = name.as_str().as_bytes().to_vec();
+        let pending = work.batch.get(Table::Streams, &key).is_some();
         let epoch = match self.streams.load(name, work) {
             Ok(stream) if stream.exists() => {
                 self.stats.removed += stream.state.kept();
@@ -225,13 +235,13 @@ impl Machine {
             }
             Ok(stream) => {
                 let response = Response::Deleted { epoch: stream.epoch };
+                self.streams.forget_absent(name);
                 return Ok(Outcome { result: Ok(response), pending });
             }
             // What cannot be read can be deleted; what it had stays on the disk, unseen.
             Err(LogError::Corrupt(_)) => None,
             Err(error) => return Err(error),
         };
-        let key = name.as_str().as_bytes().to_vec();
         work.batch.remove(Table::Streams, key);
         if let Some(epoch) = epoch {
             let key = layout::epoch_key(epoch);
@@ -240,7 +250,6 @@ impl Machine {
         }
         let epoch = count_deletion(work, name)?;
         self.streams.forget(name);
-        work.touch(name);
         Ok(Outcome { result: Ok(Response::Deleted { epoch }), pending: true })
     }
 

@@ -75,6 +75,8 @@ pub(super) struct Stream {
     pub(super) state: State,
     /// The row by name: as it is, or to be written, or not there.
     row: Row,
+    /// Whether it is among those that the batch in the making has touched.
+    touched: bool,
     /// Time and bytes of the oldest records, from `state.first` on, as many as are known.
     pub(super) oldest: VecDeque<(u64, u32)>,
 }
@@ -91,11 +93,24 @@ impl Stream {
         let Found { epoch, state } = lookup::find(work, name)?;
         let row = if state.is_some() { Row::Written } else { Row::Absent };
         let state = state.unwrap_or_else(|| State::new(name.as_str()));
-        Ok(Self { epoch, state, row, oldest: VecDeque::new() })
+        Ok(Self { epoch, state, row, touched: false, oldest: VecDeque::new() })
     }
 
     pub(super) fn exists(&self) -> bool {
         self.row != Row::Absent
+    }
+
+    /// Its state has changed, and is to be written with the batch.
+    pub(super) fn touch(&mut self, name: &StreamName, work: &mut Work<'_>) {
+        if !self.touched {
+            self.touched = true;
+            work.touched.push(name.clone());
+        }
+    }
+
+    /// Whether the batch in the making has changed it.
+    pub(super) fn is_touched(&self) -> bool {
+        self.touched
     }
 
     /// The row by name is to be written.
@@ -134,6 +149,7 @@ impl Stream {
 
     /// Puts what has changed into a batch.
     pub(super) fn write(&mut self, name: &StreamName, batch: &mut Batch) {
+        self.touched = false;
         if self.row == Row::Absent {
             return;
         }

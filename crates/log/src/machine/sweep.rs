@@ -40,7 +40,7 @@ impl Sweep {
             }
             let some = retention::apply(stream, work, now_ms, PER_STREAM);
             dedup::prune(stream, work, now_ms);
-            work.touch(&name);
+            stream.touch(&name, work);
             removed += some;
             if some == PER_STREAM {
                 // More of it may be due: the next slice begins where this one did.

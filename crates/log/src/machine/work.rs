@@ -1,7 +1,5 @@
 //! One commit in the making.
 
-use std::collections::BTreeSet;
-
 use crate::{
     LogError, Response, StreamName,
     storage::{Batch, ReadError, Table, View, Visitor},
@@ -14,19 +12,13 @@ pub(super) struct Work<'a> {
     pub(super) view: Box<dyn View + 'a>,
     pub(super) batch: Batch,
     /// Streams whose state has changed.
-    pub(super) touched: BTreeSet<StreamName>,
+    pub(super) touched: Vec<StreamName>,
     pub(super) outcomes: Vec<(u64, Outcome)>,
 }
 
 impl<'a> Work<'a> {
     pub(super) fn new(view: Box<dyn View + 'a>) -> Self {
-        Self { view, batch: Batch::default(), touched: BTreeSet::new(), outcomes: Vec::new() }
-    }
-
-    pub(super) fn touch(&mut self, name: &StreamName) {
-        if !self.touched.contains(name) {
-            self.touched.insert(name.clone());
-        }
+        Self { view, batch: Batch::default(), touched: Vec::new(), outcomes: Vec::new() }
     }
 }
 

@@ -145,7 +145,7 @@ pub enum CommitError {
 pub enum ReadError {
     /// The disk gave other bytes than were written.
     Corrupt {
-        /// In which file, where that is known.
+        /// In which file or folder, where that is known.
         file: Option<PathBuf>,
         /// How it showed.
         detail: String,

@@ -12,10 +12,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{AcceptError, Acceptor, Registration, acceptor::refuse};
+use super::{AcceptError, Acceptor, Registration, acceptor::refuse, serving::Served};
 use crate::{
     WebSocket,
-    connection::{Attended, Meta, Task},
+    connection::{Meta, Task},
 };
 
 /// A client's opening handshake (RFC 6455 §4.2.1), read and not yet answered.
@@ -129,13 +129,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Incoming<T> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the handler and the transport.
-    pub async fn serve<H, F>(self, handler: H) -> Result<(), AcceptError>
+    pub fn serve<H, F>(self, handler: H) -> impl Future<Output = Result<(), AcceptError>>
     where
         H: FnOnce(WebSocket) -> F,
         F: Future<Output = ()>,
     {
         let answer = self.answer();
-        self.serve_with(answer, handler).await
+        self.serve_with(answer, handler)
     }
 
     /// As [`Self::serve`], with the application's own answer: see [`Self::accept_with`].
@@ -151,18 +151,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Incoming<T> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the handler and the transport.
-    pub async fn serve_with<H, F>(self, answer: Answer, handler: H) -> Result<(), AcceptError>
+    pub fn serve_with<H, F>(
+        self,
+        answer: Answer,
+        handler: H,
+    ) -> impl Future<Output = Result<(), AcceptError>>
     where
         H: FnOnce(WebSocket) -> F,
         F: Future<Output = ()>,
     {
-        // Boxed, so that what a handshake needs goes with it, and does not stay for the connection's
-        // life; and in one expression, since what has a name keeps a place in this future.
-        Box::pin(self.open(answer))
-            .await
-            .map(|(socket, task)| Attended::new(task, || handler(socket)))?
-            .await;
-        Ok(())
+        Served::new(Box::pin(self.open(answer)), handler)
     }
 
     /// Accepts the connection, whose task is still to be run.

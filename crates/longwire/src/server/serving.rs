@@ -1,4 +1,7 @@
 //! One connection of a server, from its opening handshake to the end of its handler.
+//!
+//! Both futures here are written by hand, since an async block keeps a place for whatever it moves, and a future is as
+//! large as it is for the connection's life.
 
 use std::{
     future::Future,
@@ -9,7 +12,10 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::handlers::{Handled, Place};
+use super::{
+    AcceptError,
+    handlers::{Handled, Place},
+};
 use crate::{
     WebSocket,
     connection::{Attended, Task},
@@ -22,9 +28,6 @@ type Opening<T> = Pin<Box<dyn Future<Output = Opened<T>> + Send>>;
 
 pin_project! {
     /// One connection: its opening handshake, and behind it the connection and its handler in one.
-    ///
-    /// Written by hand, since an async block keeps a place for whatever it moves, and this future is as
-    /// large as it is for the connection's life.
     #[project = ServingProj]
     pub(super) enum Serving<T, H, F> {
         Opening {
@@ -68,6 +71,54 @@ where
                 }
                 ServingProj::Open { attended } => return attended.poll(cx),
                 ServingProj::Failed => return Poll::Ready(()),
+            };
+            self.set(next);
+        }
+    }
+}
+
+/// What accepting a request comes to: the connection, whose task is still to be run.
+type Accepting<T> = Pin<Box<dyn Future<Output = Result<(WebSocket, Task<T>), AcceptError>> + Send>>;
+
+pin_project! {
+    /// A request that is being accepted, and behind that the connection and its handler in one.
+    #[project = ServedProj]
+    pub(super) enum Served<T, H, F> {
+        Accepting {
+            accepting: Accepting<T>,
+            handler: Option<H>,
+        },
+        Open {
+            #[pin]
+            attended: Attended<T, F>,
+        },
+    }
+}
+
+impl<T, H, F> Served<T, H, F> {
+    /// `accepting` is boxed, so that what a handshake needs goes with it.
+    pub(super) fn new(accepting: Accepting<T>, handler: H) -> Self {
+        Self::Accepting { accepting, handler: Some(handler) }
+    }
+}
+
+impl<T, H, F> Future for Served<T, H, F>
+where
+    T: AsyncRead + AsyncWrite,
+    H: FnOnce(WebSocket) -> F,
+    F: Future<Output = ()>,
+{
+    type Output = Result<(), AcceptError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let next = match self.as_mut().project() {
+                ServedProj::Accepting { accepting, handler } => {
+                    let (socket, task) = ready!(accepting.as_mut().poll(cx))?;
+                    let handler = handler.take().expect("nobody polls a future that has ended");
+                    Self::Open { attended: Attended::new(task, || handler(socket)) }
+                }
+                ServedProj::Open { attended } => return attended.poll(cx).map(Ok),
             };
             self.set(next);
         }

@@ -11,7 +11,7 @@ use super::{ConfigError, Size, Span};
 pub struct LimitsConfig {
     /// Connections at a time, of every kind. Beyond it clients wait in the system's queue. Default: 50,000.
     pub connections: usize,
-    /// Connections at a time from one address. Beyond it a connection is closed unread. Default: no such limit,
+    /// Connections at a time from one address, or one /64 network of IPv6. Beyond it a connection is closed unread. Default: no such limit,
     /// since all clients behind a proxy have one address.
     pub connections_per_ip: Option<usize>,
     /// Bytes of one message of a client, and of the body of one publication over HTTP. Beyond it: close code 1009, or
@@ -24,7 +24,8 @@ pub struct LimitsConfig {
     /// Subscriptions of one session at a time. Default: 128.
     pub subscriptions: u32,
     /// Publications a second of one session, and over HTTP of one user, or of one address without a user; twice as many
-    /// at once. API keys are not limited. Beyond it: `rate_limited`. Default: 1,000.
+    /// at once. API keys are not limited. Beyond it a session's publications wait in their order, 256 of them and 1 MiB;
+    /// beyond that, and over HTTP at once: `rate_limited`. Default: 1,000.
     pub publish_rate: u32,
     /// Bytes that may wait for one client; beyond it each of its subscriptions does what its policy says. Default:
     /// 256 KiB.

@@ -28,7 +28,8 @@ pub struct NamespaceConfig {
     pub idempotency_window: Option<Span>,
     /// Records of one answer of history. Default: 1,000.
     pub history_limit: Option<u32>,
-    /// Publications a second of one session to these channels together. Default: as many as the session may.
+    /// Publications a second of one session to these channels together. Beyond it they wait in their order, and so does
+    /// what the session publishes behind them. Over HTTP it does not count. Default: as many as the session may.
     pub publish_rate: Option<u32>,
     /// Who may do what without a token that says so.
     pub access: AccessConfig,

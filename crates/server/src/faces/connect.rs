@@ -2,33 +2,50 @@
 
 use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
 
-use longwire::{Message, Sender, WebSocket};
+use longwire::{Message, Receiver, Sender, WebSocket};
 use longwire_channel::{CloseCode, Codec, Disconnect, Incoming, ServerMessage};
 use longwire_hub::{Input, PipeInfo, SessionId, Transport};
 
 use super::{end, protocol_message, send_or_end};
 use crate::{
     app::App,
-    node::NodeHandle,
+    node::{NodeHandle, Visitor},
     pipe::{Form, Live, Pipe},
 };
 
 /// Serves a session until its connection ends.
-pub(crate) async fn attend(app: Arc<App>, socket: WebSocket, address: Option<IpAddr>) {
+///
+/// What only its beginning, a message or its end needs is boxed: a quiet connection keeps no place for it.
+pub(crate) fn attend(
+    app: Arc<App>,
+    socket: WebSocket,
+    address: Option<IpAddr>,
+) -> impl Future<Output = ()> + Send {
+    let begun = Box::pin(begin(app, socket, address));
+    async move {
+        let (mut receiver, visitor, codec) = begun.await;
+        while let Ok(Some(message)) = receiver.recv().await {
+            Box::pin(tell(visitor.node(), visitor.session(), codec, message)).await;
+        }
+        Box::pin(visitor.leave()).await;
+    }
+}
+
+async fn begin(
+    app: Arc<App>,
+    socket: WebSocket,
+    address: Option<IpAddr>,
+) -> (Receiver, Visitor, Codec) {
     let codec = match socket.subprotocol() {
         None => Codec::Json,
         Some(name) => Codec::from_subprotocol(name).unwrap_or_default(),
     };
-    let (sender, mut receiver) = socket.split();
+    let (sender, receiver) = socket.split();
     let pipe = Box::new(ProtocolPipe { sender, codec });
     let info = PipeInfo { transport: Transport::WebSocket, address };
     let visitor = app.node().open(pipe, info, None).await;
     app.note_session(visitor.session());
-    while let Ok(Some(message)) = receiver.recv().await {
-        // Boxed, so that a quiet connection has no place for it.
-        Box::pin(tell(visitor.node(), visitor.session(), codec, message)).await;
-    }
-    visitor.leave().await;
+    (receiver, visitor, codec)
 }
 
 /// A client that offers only subprotocols that nobody speaks here is told so.

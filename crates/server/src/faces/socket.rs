@@ -2,7 +2,7 @@
 
 use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
 
-use longwire::{Message, Sender, WebSocket};
+use longwire::{Message, Receiver, Sender, WebSocket};
 use longwire_channel::{
     ChannelName, ClientMessage, CloseCode, Disconnect, ErrorCode, Payload, Publication, Publish,
     Pushed, Refusal, ServerMessage, Start, Subscribe,
@@ -12,6 +12,7 @@ use longwire_hub::{Identity, Input, PipeInfo, Transport};
 use super::{content_message, end, send_or_end};
 use crate::{
     app::App,
+    node::Visitor,
     pipe::{Form, Live, Pipe, records},
 };
 
@@ -23,13 +24,33 @@ pub(crate) struct Visit {
 }
 
 /// Serves the channel until the connection ends.
-pub(crate) async fn attend(
+///
+/// What only its beginning, a message or its end needs is boxed: a quiet connection keeps no place for it.
+pub(crate) fn attend(
     app: Arc<App>,
     socket: WebSocket,
     address: Option<IpAddr>,
     visit: Box<Visit>,
-) {
-    let (sender, mut receiver) = socket.split();
+) -> impl Future<Output = ()> + Send {
+    let begun = Box::pin(begin(app, socket, address, visit));
+    async move {
+        let (mut receiver, visitor, channel) = begun.await;
+        let mut id = 0;
+        while let Ok(Some(message)) = receiver.recv().await {
+            id += 1;
+            Box::pin(publish(&visitor, &channel, id, message)).await;
+        }
+        Box::pin(visitor.leave()).await;
+    }
+}
+
+async fn begin(
+    app: Arc<App>,
+    socket: WebSocket,
+    address: Option<IpAddr>,
+    visit: Box<Visit>,
+) -> (Receiver, Visitor, ChannelName) {
+    let (sender, receiver) = socket.split();
     let info = PipeInfo { transport: Transport::Socket, address };
     let pipe = Box::new(ContentPipe { sender });
     let Visit { channel, start, identity } = *visit;
@@ -39,20 +60,19 @@ pub(crate) async fn attend(
     let subscribe = Subscribe { sub: SUB, channel: channel.clone(), start, policy: None };
     let message = ClientMessage::Subscribe { id: 0, subscribe };
     app.node().input(Input::Received { session, message, bytes: 0 }).await;
-    let mut id = 0;
-    while let Ok(Some(message)) = receiver.recv().await {
-        id += 1;
-        let bytes = message.len();
-        let payload = match message {
-            Message::Text(text) => Payload::Text(text.into_bytes()),
-            Message::Binary(bytes) => Payload::Binary(bytes),
-        };
-        let publication = Publication::new(payload);
-        let publish = Box::new(Publish { channel: channel.clone(), publication });
-        let message = ClientMessage::Publish { id, publish };
-        Box::pin(app.node().input(Input::Received { session, message, bytes })).await;
-    }
-    visitor.leave().await;
+    (receiver, visitor, channel)
+}
+
+async fn publish(visitor: &Visitor, channel: &ChannelName, id: u64, message: Message) {
+    let bytes = message.len();
+    let payload = match message {
+        Message::Text(text) => Payload::Text(text.into_bytes()),
+        Message::Binary(bytes) => Payload::Binary(bytes),
+    };
+    let publication = Publication::new(payload);
+    let publish = Box::new(Publish { channel: channel.clone(), publication });
+    let message = ClientMessage::Publish { id, publish };
+    visitor.node().input(Input::Received { session: visitor.session(), message, bytes }).await;
 }
 
 /// Contents alone, each a WebSocket message. What has no place in that ends the connection.

@@ -12,6 +12,7 @@ use longwire_channel::{ChannelName, ErrorCode, Refusal};
 use longwire_hub::{Answer, Identity, Operation, Permissions};
 use serde::Deserialize;
 use tokio::time::timeout;
+use tracing::debug;
 
 use super::{
     answer::{Problem, bad_request},
@@ -27,6 +28,9 @@ pub(super) struct Caller {
     pub(super) identity: Identity,
 }
 
+/// What the address names: a session, a user.
+pub(super) struct Named(pub(super) String);
+
 /// The channel in the address.
 pub(super) struct Channel(pub(super) ChannelName);
 
@@ -39,7 +43,7 @@ impl Caller {
             return Ok(());
         }
         let client = user.clone().map_or_else(|| Client::at(self.address), Client::User);
-        self.app.publish_rate.admit(client, publications).map_err(Problem)
+        self.app.publish_rate.admit(&client, publications).map_err(Problem)
     }
 
     /// Asks the hub.
@@ -64,7 +68,10 @@ impl FromRequestParts<Arc<App>> for Caller {
             Some(token) => Some(token),
             None => query::<Token>(&parts.uri)?.token,
         };
-        let identity = app.authorise(token).await.map_err(|denied| Problem(denied.refusal))?;
+        let identity = app.authorise(token).await.map_err(|denied| {
+            debug!(refusal = %denied.refusal, "a request was not let in");
+            Problem(denied.refusal)
+        })?;
         let peer: Option<&ConnectInfo<SocketAddr>> = parts.extensions.get();
         let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
         Ok(Self { app: app.clone(), address, identity })
@@ -75,10 +82,18 @@ impl FromRequestParts<Arc<App>> for Channel {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let Path(name) = Path::<String>::from_request_parts(parts, app)
-            .await
-            .map_err(|error| bad_request(format!("the channel's name: {}", error.body_text())))?;
+        let Named(name) = Named::from_request_parts(parts, app).await?;
         ChannelName::new(&name).map(Self).map_err(|error| bad_request(error.to_string()))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let name = Path::<String>::from_request_parts(parts, app).await;
+        name.map(|Path(name)| Self(name))
+            .map_err(|error| bad_request(format!("the address: {}", error.body_text())))
     }
 }
 

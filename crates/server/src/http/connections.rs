@@ -1,6 +1,5 @@
 //! Connections: who is there, and sending them away.
 
-use axum::extract::Path;
 use http::Uri;
 use longwire_channel::Token;
 use longwire_hub::{Answer, Operation, SessionId, Whom};
@@ -9,7 +8,7 @@ use serde_json::json;
 
 use super::{
     answer::{Json, Problem, bad_request},
-    caller::{Caller, unexpected},
+    caller::{Caller, Named, unexpected},
     json, query,
 };
 
@@ -41,7 +40,7 @@ pub(super) async fn list(caller: Caller, uri: Uri) -> Result<Json, Problem> {
 
 /// `DELETE /v1/connections/{session}`
 pub(super) async fn disconnect(
-    Path(name): Path<String>,
+    Named(name): Named,
     caller: Caller,
     uri: Uri,
 ) -> Result<Json, Problem> {
@@ -50,7 +49,7 @@ pub(super) async fn disconnect(
 
 /// `DELETE /v1/users/{user}/connections`
 pub(super) async fn disconnect_user(
-    Path(name): Path<String>,
+    Named(name): Named,
     caller: Caller,
     uri: Uri,
 ) -> Result<Json, Problem> {

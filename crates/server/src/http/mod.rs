@@ -32,7 +32,7 @@ use tracing::debug;
 use self::answer::Problem;
 pub(crate) use self::{
     answer::{refusal_json, refusal_response},
-    rate::PublishRate,
+    rate::{PublishRate, network},
 };
 use crate::{app::App, origins};
 

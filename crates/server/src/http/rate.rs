@@ -29,14 +29,18 @@ pub(crate) enum Client {
 }
 
 impl Client {
-    /// Within one network of IPv6 addresses are free to take, so the network counts.
     pub(crate) fn at(address: IpAddr) -> Self {
-        Self::Address(match address {
-            IpAddr::V4(_) => address,
-            IpAddr::V6(address) => {
-                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
-            }
-        })
+        Self::Address(network(address))
+    }
+}
+
+/// What counts as one address: within a network of IPv6 they are free to take, so there it is the network.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
+        }
     }
 }
 
@@ -50,7 +54,7 @@ impl PublishRate {
     }
 
     /// Counts publications of a client, or refuses them all.
-    pub(crate) fn admit(&self, client: Client, count: usize) -> Result<(), Refusal> {
+    pub(crate) fn admit(&self, client: &Client, count: usize) -> Result<(), Refusal> {
         if self.limiter.len() > CLIENTS {
             self.limiter.retain_recent();
         }
@@ -58,7 +62,7 @@ impl PublishRate {
             return Ok(());
         };
         let (rate, most) = (self.rate, self.rate.saturating_mul(BURST));
-        match self.limiter.check_key_n(&client, count) {
+        match self.limiter.check_key_n(client, count) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(wait)) => {
                 let wait = wait.wait_time_from(self.limiter.clock().now());
@@ -90,14 +94,14 @@ mod tests {
         let rate = PublishRate::new(2);
         let one = Client::at("10.0.0.1".parse().expect("an address"));
         let other = Client::User(Token::new("alice").expect("valid"));
-        assert!(rate.admit(one.clone(), 3).is_ok());
-        assert!(rate.admit(one.clone(), 1).is_ok());
-        let refusal = rate.admit(one.clone(), 1).expect_err("too many");
+        assert!(rate.admit(&one, 3).is_ok());
+        assert!(rate.admit(&one, 1).is_ok());
+        let refusal = rate.admit(&one, 1).expect_err("too many");
         assert_eq!(refusal.code, ErrorCode::RateLimited);
         assert!(refusal.retry_after_ms.is_some_and(|wait| wait > 0 && wait <= 500));
-        assert!(rate.admit(other.clone(), 4).is_ok());
-        assert_eq!(rate.admit(other, 5).expect_err("too many").code, ErrorCode::TooLarge);
-        assert!(rate.admit(one, 0).is_ok());
+        assert!(rate.admit(&other, 4).is_ok());
+        assert_eq!(rate.admit(&other, 5).expect_err("too many").code, ErrorCode::TooLarge);
+        assert!(rate.admit(&one, 0).is_ok());
     }
 
     #[test]

@@ -121,6 +121,7 @@ impl Node {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Open { session, pipe, info, identity } => {
+                debug!(%session, transport = info.transport.name(), address = ?info.address, "opened");
                 self.sessions.open(session, pipe);
                 self.feed(match identity {
                     None => Input::Opened { session, info },
@@ -150,6 +151,7 @@ impl Node {
     }
 
     fn depart(&mut self, session: SessionId) {
+        debug!(%session, "gone");
         self.sessions.forget(session);
         self.feed(Input::Gone { session });
         self.handle.release(session);

@@ -43,6 +43,8 @@ async fn names_that_mean_nothing_are_told() {
     get(server.addr(), &long).send().await.assert_refused(400, "bad_request", "200");
     let session = delete(server.addr(), "/v1/connections/x").send().await;
     session.assert_refused(400, "bad_request", "16 hexadecimal");
+    let user = delete(server.addr(), "/v1/users/%FF/connections").send().await;
+    user.assert_refused(400, "bad_request", "UTF-8");
     let flag = delete(server.addr(), "/v1/users/a/connections?reconnect=maybe").send().await;
     flag.assert_refused(400, "bad_request", "reconnect");
 }

@@ -5,22 +5,21 @@ use serde_json::json;
 use crate::support::{
     TestServer,
     http::{get, post},
+    sse::Reader,
     ws::Client,
 };
 
-#[tokio::test]
-async fn a_slow_reader_gets_everything_from_the_stream() {
-    let server = TestServer::with(|config| {
+async fn server_that_keeps_much() -> TestServer {
+    TestServer::with(|config| {
         let namespace = config.namespaces.get_mut("default").expect("there");
         namespace.retention.bytes = Some(longwire_server::config::Size(64 << 20));
     })
-    .await;
-    let subscriptions = json!([{ "sub": 1, "channel": "demo" }]);
-    let (mut slow, _) = Client::connect(server.addr(), subscriptions).await;
+    .await
+}
+
+async fn publish_much(server: &TestServer) {
     let content = "x".repeat(60 << 10);
-    // More than the sockets and the queue hold: nobody reads meanwhile.
-    let count: u64 = 400;
-    for number in 1..=count {
+    for number in 1..=RECORDS {
         let path = "/v1/channels/demo/messages";
         let published = post(server.addr(), path, content.clone()).send().await.ok();
         assert_eq!(published["seq"], number);
@@ -32,8 +31,27 @@ async fn a_slow_reader_gets_everything_from_the_stream() {
     let queue = metrics.lines().find_map(|line| line.strip_prefix("longwire_queue_bytes "));
     let queue: u64 = queue.expect("measured").parse().expect("a number");
     assert!(queue < 2 << 20, "{queue} bytes wait");
+}
+
+#[tokio::test]
+async fn a_slow_reader_of_events_gets_everything_from_the_stream() {
+    let server = server_that_keeps_much().await;
+    let mut slow = Reader::open(&server, "demo/events", None).await;
+    publish_much(&server).await;
+    for seq in 1..=RECORDS {
+        let event = slow.next().await.expect("an event");
+        assert!(event.split_once('\n').is_some_and(|(id, _)| id.ends_with(&format!(":{seq}"))));
+    }
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_everything_from_the_stream() {
+    let server = server_that_keeps_much().await;
+    let subscriptions = json!([{ "sub": 1, "channel": "demo" }]);
+    let (mut slow, _) = Client::connect(server.addr(), subscriptions).await;
+    publish_much(&server).await;
     let mut seen = 0;
-    while seen < count {
+    while seen < RECORDS {
         let push = slow.hear().await;
         let records = match push["type"].as_str() {
             Some("message") => vec![push.clone()],
@@ -47,6 +65,9 @@ async fn a_slow_reader_gets_everything_from_the_stream() {
         }
     }
     let published = post(server.addr(), "/v1/channels/demo/messages", "live").send().await.ok();
-    assert_eq!(published["seq"], count + 1);
+    assert_eq!(published["seq"], RECORDS + 1);
     assert_eq!(slow.hear().await["data"], "live");
 }
+
+/// More than the sockets and the queue hold, if nobody reads meanwhile.
+const RECORDS: u64 = 400;

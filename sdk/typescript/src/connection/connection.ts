@@ -167,8 +167,8 @@ export class Connection {
       },
       (error: TokenError) => {
         if (this.#attempt !== attempt) return;
-        this.#user.failed(error);
         this.#lose(error);
+        this.#user.failed(error);
       },
     );
   }
@@ -239,7 +239,7 @@ export class Connection {
         this.#lose(new LostError(`nothing came for ${Math.round(silentMs / 1000)} s`, CloseCode.abnormal)),
       ),
       refresher: new Refresher(clock, random, this.#credentials, {
-        refresh: (token, done) => this.call({ type: "refresh", id: this.#calls.nextId(), token }, done),
+        refresh: (token, done) => this.#refresh(token, done),
         signedOut: () => this.#signedOut(),
         failed: (error) => this.#user.failed(error),
       }),
@@ -254,13 +254,21 @@ export class Connection {
     if (this.#open === open) this.#user.opened(connected);
   }
 
+  #refresh(token: string, done: (answer: Answer) => void): void {
+    this.call({ type: "refresh", id: this.#calls.nextId(), token }, (answer) => {
+      // From now on the session stands on this token, whatever it began with.
+      if (answer.type === "refreshed") this.#presented = { token };
+      done(answer);
+    });
+  }
+
   /** The transport has ended, or will: the code says what follows. */
   #ended({ code, reason, retryAfterMs }: Omit<Disconnect, "type">): void {
     const verdict = verdictOf(code);
-    const refusedTicket = this.#presented.ticket !== undefined && REFUSES_A_TICKET.includes(code) && this.#open === undefined;
-    if (refusedTicket || verdict === "refresh-token") this.#credentials.dropTicket();
+    const refusesTicket = this.#refusesTicket(code);
+    if (refusesTicket || verdict === "refresh-token") this.#credentials.dropTicket();
     const closed = new ClosedError(code, reason);
-    if (refusedTicket) return this.#begin(closed);
+    if (refusesTicket) return this.#begin(closed);
     if (verdict === "stop") return this.close(closed);
     if (verdict === "refresh-token" && !this.#credentials.canRefresh) return this.close(closed);
     const words = code === CloseCode.abnormal ? "the connection could not be made, or broke" : `closed with ${code}`;
@@ -272,6 +280,12 @@ export class Connection {
     } else {
       this.#lose(lost, retryAfterMs);
     }
+  }
+
+  /** Whether a token, or nothing, may do where the ticket did not. */
+  #refusesTicket(code: number): boolean {
+    if (this.#presented.ticket === undefined) return false;
+    return code === CloseCode.tokenExpired || (this.#open === undefined && REFUSES_A_TICKET.includes(code));
   }
 
   /** The next attempt comes later. */
@@ -341,5 +355,5 @@ const PATIENCE_MS = 20_000;
 const SETTLED_MS = 5_000;
 /** The longest `retry_after_ms` that is taken at its word. */
 const LONGEST_RETRY_MS = 3_600_000;
-/** Expired, unauthenticated, forbidden: before `connected` they may mean the ticket alone. */
-const REFUSES_A_TICKET: readonly number[] = [CloseCode.tokenExpired, 4501, 4502];
+/** Unauthenticated and forbidden: before `connected` they may mean the ticket alone. */
+const REFUSES_A_TICKET: readonly number[] = [4501, 4502];

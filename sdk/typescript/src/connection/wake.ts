@@ -2,16 +2,17 @@
 
 import type { Clock, Timer } from "../clock.js";
 
-/** What a page has to listen to; a part of `window` and `document`. */
+/** What there is to listen to. */
 export interface Page {
+  /** The window, or the global scope of a worker. */
   readonly window?: EventTarget | undefined;
   readonly document?: (EventTarget & { readonly visibilityState?: string }) | undefined;
 }
 
-/** The page that this code runs in, if it is one. */
+/** The page or worker that this code runs in, if it is one. */
 export function currentPage(): Page {
-  const { window, document } = globalThis as { window?: EventTarget; document?: Page["document"] };
-  return { window, document };
+  const { document } = globalThis as { document?: Page["document"] };
+  return { window: typeof globalThis.addEventListener === "function" ? globalThis : undefined, document };
 }
 
 /** Calls `wake` when something may have been missed. Returns the function that ends this. */

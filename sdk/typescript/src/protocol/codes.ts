@@ -1,27 +1,25 @@
 // Codes of the wire: why a command failed, why a connection ended, and what follows from it.
 
 /** Why a command failed. A server may know more than these. */
-export type ErrorCode = (typeof ERROR_CODES)[number] | (string & Record<never, never>);
-
-const ERROR_CODES = [
-  "bad_request",
-  "unauthenticated",
-  "token_expired",
-  "forbidden",
-  "not_found",
-  "subscription_exists",
-  "producer_fenced",
-  "producer_gap",
-  "epoch_mismatch",
-  "stream_ended",
-  "too_large",
-  "too_many_subscriptions",
-  "rate_limited",
-  "internal",
-  "unavailable",
-  "storage_failed",
-  "storage_full",
-] as const;
+export type ErrorCode =
+  | "bad_request"
+  | "unauthenticated"
+  | "token_expired"
+  | "forbidden"
+  | "not_found"
+  | "subscription_exists"
+  | "producer_fenced"
+  | "producer_gap"
+  | "epoch_mismatch"
+  | "stream_ended"
+  | "too_large"
+  | "too_many_subscriptions"
+  | "rate_limited"
+  | "internal"
+  | "unavailable"
+  | "storage_failed"
+  | "storage_full"
+  | (string & Record<never, never>);
 
 /** Close codes with a meaning of their own for the client. */
 export const CloseCode = {

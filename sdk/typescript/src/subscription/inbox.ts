@@ -1,19 +1,32 @@
 // Events that wait for the application: a bounded queue, from which loops take.
 
+/** What is told of an inbox. */
+export interface InboxEvents {
+  /** Something was taken. */
+  taken(): void;
+  /** A loop is over. */
+  left(): void;
+}
+
 export class Inbox<E> {
   readonly #maxCount: number;
   readonly #maxBytes: number;
-  readonly #taken: () => void;
+  readonly #events: InboxEvents;
   #items: { readonly event: E; readonly bytes: number }[] = [];
   #bytes = 0;
   readonly #waiting = new Set<() => void>();
+  #loops = 0;
   #end: { readonly error: Error | undefined } | undefined;
 
-  /** `taken` is called whenever something was taken. */
-  constructor(maxCount: number, maxBytes: number, taken: () => void) {
+  constructor(maxCount: number, maxBytes: number, events: InboxEvents) {
     this.#maxCount = maxCount;
     this.#maxBytes = maxBytes;
-    this.#taken = taken;
+    this.#events = events;
+  }
+
+  /** Whether a loop has begun to take, and is not over. */
+  get hasLoops(): boolean {
+    return this.#loops > 0;
   }
 
   get isFull(): boolean {
@@ -35,7 +48,7 @@ export class Inbox<E> {
     const item = this.#items.shift();
     if (item === undefined) return undefined;
     this.#bytes -= item.bytes;
-    this.#taken();
+    this.#events.taken();
     return item.event;
   }
 
@@ -51,19 +64,25 @@ export class Inbox<E> {
     this.#bytes = 0;
   }
 
-  /** Takes what `pick` makes something of; the rest is dropped on the way. `left` is called once, when the loop is over. */
-  iterate<R>(pick: (event: E) => R | undefined, left: () => void): AsyncIterableIterator<R> {
-    let isOver = false;
+  /** Takes what `pick` makes something of; the rest is dropped on the way. The loop begins with the first `next`. */
+  iterate<R>(pick: (event: E) => R | undefined): AsyncIterableIterator<R> {
+    let state: "new" | "begun" | "over" = "new";
     const finish = (): IteratorReturnResult<undefined> => {
-      if (!isOver) {
-        isOver = true;
-        left();
+      const wasBegun = state === "begun";
+      state = "over";
+      if (wasBegun) {
+        this.#loops -= 1;
         this.#wakeAll();
+        this.#events.left();
       }
       return { done: true, value: undefined };
     };
     const next = async (): Promise<IteratorResult<R, undefined>> => {
-      while (!isOver) {
+      if (state === "new") {
+        state = "begun";
+        this.#loops += 1;
+      }
+      while (state !== "over") {
         for (let event = this.shift(); event !== undefined; event = this.shift()) {
           const picked = pick(event);
           if (picked !== undefined) return { done: false, value: picked };

@@ -61,7 +61,6 @@ export class Reader<T> implements Subscription<T> {
   /** Between repairs behind which no record came. */
   readonly #repairs: Backoff;
   #hasRepaired = false;
-  #loops = 0;
   #state: SubscriptionState = "subscribing";
   #timer: Timer;
   /** Its number on the wire; `undefined` while nothing is subscribed or asked for. */
@@ -74,7 +73,7 @@ export class Reader<T> implements Subscription<T> {
     this.#repairs = new Backoff(parts.random);
     const position = start !== undefined && isPosition(start) ? start : undefined;
     this.#track = new Track(position, parts.counters, (told) => this.#tell(told));
-    this.#inbox = new Inbox(MAX_EVENTS, MAX_BYTES, () => this.#resume());
+    this.#inbox = new Inbox(MAX_EVENTS, MAX_BYTES, { taken: () => this.#resume(), left: () => this.#giveHeld() });
   }
 
   get channel(): string {
@@ -111,15 +110,20 @@ export class Reader<T> implements Subscription<T> {
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Message<T>> {
-    return this.#loop((event) => (event.type === "message" ? event.message : undefined));
+    return this.#inbox.iterate((event) => (event.type === "message" ? event.message : undefined));
   }
 
   events(): AsyncIterableIterator<SubscriptionEvent<T>> {
-    return this.#loop((event) => event);
+    return this.#inbox.iterate((event) => event);
   }
 
   unsubscribe(): void {
-    this.#leave(undefined);
+    if (this.#isOver) return;
+    this.#release();
+    // Without a word: it is by the application's own will.
+    this.#state = "ended";
+    this.#inbox.clear();
+    this.#over(undefined);
   }
 
   /** The request to subscribe, by this number. */
@@ -134,7 +138,7 @@ export class Reader<T> implements Subscription<T> {
   /** The server's answer. */
   answered(subscribed: Subscribed): void {
     this.#backoff.reset();
-    this.#stand(this.#track.begin(subscribed));
+    this.#handle(() => this.#track.begin(subscribed));
   }
 
   /** The server did not subscribe, or ended the subscription. */
@@ -150,7 +154,7 @@ export class Reader<T> implements Subscription<T> {
   pushed(pushed: Pushed): void {
     if (this.#state !== "recovering" && this.#state !== "live") return;
     if (pushed.type === "refused") this.refused(pushed.error);
-    else this.#stand(this.#track.push(pushed));
+    else this.#handle(() => this.#track.push(pushed));
   }
 
   connectionLost(): void {
@@ -162,7 +166,7 @@ export class Reader<T> implements Subscription<T> {
   /** The client is closed: without a cause by the application itself. */
   closed(cause: Error | undefined): void {
     this.#number = undefined;
-    if (cause === undefined) this.#leave(undefined);
+    if (cause === undefined) this.unsubscribe();
     else if (!this.#isOver) this.#fail(cause);
   }
 
@@ -170,9 +174,12 @@ export class Reader<T> implements Subscription<T> {
     return this.#state === "ended" || this.#state === "failed";
   }
 
-  #stand(standing: Standing): void {
-    // A listener may have ended it meanwhile.
-    if (this.#isOver) return;
+  /** Has the track deal with something that came, and follows it. */
+  #handle(step: () => Standing): void {
+    const number = this.#number;
+    const standing = step();
+    // A listener may have ended it meanwhile, or dropped the connection.
+    if (this.#number !== number) return;
     if (standing === "gap") this.#repair();
     else if (standing === "ended") this.#end();
     else this.#enter(standing);
@@ -212,15 +219,6 @@ export class Reader<T> implements Subscription<T> {
     this.#release();
     this.#enter("failed", cause);
     this.#events.emit("error", cause);
-    this.#over(cause);
-  }
-
-  /** By the application's own will: without a word. */
-  #leave(cause: Error | undefined): void {
-    if (this.#isOver) return;
-    this.#release();
-    this.#state = "ended";
-    this.#inbox.clear();
     this.#over(cause);
   }
 
@@ -302,7 +300,7 @@ export class Reader<T> implements Subscription<T> {
 
   /** Whether events wait for a loop, or for the first who takes messages. */
   get #holds(): boolean {
-    return this.#loops > 0 || !this.#events.has("message");
+    return this.#inbox.hasLoops || !this.#events.has("message");
   }
 
   /** Gives the messages that were held to the listeners that are there now. */
@@ -312,14 +310,6 @@ export class Reader<T> implements Subscription<T> {
       if (event === undefined) return;
       if (event.type === "message") this.#events.emit("message", event.message);
     }
-  }
-
-  #loop<R>(pick: (event: SubscriptionEvent<T>) => R | undefined): AsyncIterableIterator<R> {
-    this.#loops += 1;
-    return this.#inbox.iterate(pick, () => {
-      this.#loops -= 1;
-      this.#giveHeld();
-    });
   }
 }
 

@@ -23,6 +23,8 @@ export class Track {
   /** The outcome said that records follow up to this `seq`. */
   #target = 0;
   #standing: "recovering" | "live" = "recovering";
+  /** Records that the policy passed over since the last one; the next one tells them. */
+  #passed = 0;
   /** The last page said that others follow. */
   #hasMore = false;
 
@@ -55,7 +57,9 @@ export class Track {
       this.#reset({ epoch, seq: base });
     } else if (base > before.seq) {
       this.#position = { epoch, seq: base };
-      this.#lose(epoch, before.seq, base);
+      // With the policy `latest` the newest record alone follows, and nothing is missed.
+      if (subscribed.outcome === "snapshot") this.#passed += base - before.seq;
+      else this.#lose(epoch, before.seq, base);
     }
     this.#standing = this.#last >= seq ? "live" : "recovering";
     return this.#standing;
@@ -104,8 +108,8 @@ export class Track {
     }
     if (prev > this.#last) return false;
     this.#position = { epoch: this.#epoch, seq: record.seq };
-    this.#counters.skipped += skipped;
-    this.#deliver(record, skipped);
+    this.#deliver(record, skipped + this.#passed);
+    this.#passed = 0;
     return true;
   }
 
@@ -132,6 +136,7 @@ export class Track {
 
   #deliver(record: WireRecord, skipped: number): void {
     this.#counters.received += 1;
+    this.#counters.skipped += skipped;
     this.#tell({ type: "message", epoch: this.#epoch, record, skipped });
   }
 
@@ -143,6 +148,7 @@ export class Track {
 
   #reset(position: Position): void {
     this.#position = position;
+    this.#passed = 0;
     this.#counters.resets += 1;
     this.#tell({ type: "reset", position });
   }

@@ -5,6 +5,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import WebSocket from "ws";
 import { Client, type ClientOptions, type Message, type Subscription, type SubscriptionEvent } from "../../dist/longwire.js";
 import { Server, tokenFor } from "../support/server.js";
 
@@ -51,11 +52,9 @@ function reached(room: Subscription, state: string): Promise<void> {
   });
 }
 
-function opened(client: Client): Promise<void> {
-  return new Promise((resolve) => {
-    if (client.state === "open") return resolve();
-    client.on("state", (state) => state === "open" && resolve());
-  });
+/** Waits until the connection comes into the state. */
+function entered(client: Client, state: string): Promise<void> {
+  return new Promise((resolve) => client.on("state", (now) => now === state && resolve()));
 }
 
 /** Breaks the connection, and spares the test the waiting. */
@@ -93,6 +92,18 @@ for (const codec of ["json", "cbor"] as const) {
     assert.equal(client.stats.received, contents.length);
   });
 }
+
+test("the WebSocket class of the package ws does as well", async () => {
+  for (const codec of ["json", "cbor"] as const) {
+    const client = connect({ codec, WebSocket });
+    const channel = fresh("chat");
+    const room = client.subscribe(channel, { start: "beginning" });
+    await client.publish(channel, new Uint8Array([1, 2]));
+    client.disconnect();
+    await client.publish(channel, "after");
+    assert.deepEqual((await take(room, 2)).map(({ data }) => data), [new Uint8Array([1, 2]), "after"]);
+  }
+});
 
 test("a key is stored once, and told as a duplicate", async () => {
   const client = connect();
@@ -155,6 +166,7 @@ test("over kills of the server, each acknowledged publication is there once, in 
   const room = reader.subscribe(channel, { start: "beginning" });
   const seen: unknown[] = [];
   room.on("message", ({ data }) => seen.push(data));
+  await reached(room, "live");
   let next = 1;
   for (let round = 0; round < 3; round += 1) {
     const sent: Promise<unknown>[] = [];
@@ -308,8 +320,9 @@ test("a token is replaced before it expires, and a ticket spares the callback wh
     },
   });
   await client.publish(fresh("chat"), 1);
+  const open = entered(client, "open");
   client.disconnect();
-  await opened(client);
+  await open;
   assert.equal(calls, 1, "the ticket was enough");
   await refreshed;
   assert.equal((await client.publish(fresh("chat"), 1)).seq, 1);
@@ -319,11 +332,13 @@ test("a token is replaced before it expires, and a ticket spares the callback wh
 test("a server that sends its client away for a moment gets it back", async () => {
   const client = connect();
   await client.publish(fresh("chat"), 1);
-  const session = client.session;
-  await server.request("DELETE", `/v1/connections/${session}?reconnect=true`);
+  const away = entered(client, "waiting");
+  await server.request("DELETE", `/v1/connections/${client.session}?reconnect=true`);
+  await away;
   assert.equal((await client.publish(fresh("chat"), 2)).seq, 1);
+  const closed = entered(client, "closed");
   await server.request("DELETE", `/v1/connections/${client.session}`);
-  await new Promise<void>((resolve) => client.on("state", (state) => state === "closed" && resolve()));
+  await closed;
   assert.throws(() => client.subscribe("chat:x"), { name: "ClosedError", code: 4504 });
 });
 

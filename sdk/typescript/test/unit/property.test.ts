@@ -8,7 +8,7 @@ import { type Harness, harness } from "../support/harness.js";
 import { ModelServer } from "../support/model.js";
 import { below, type Seeded, seeded } from "../support/random.js";
 
-const SEEDS = Number(process.env["LONGWIRE_SEEDS"] ?? 300);
+const SEEDS = Number(process.env["LONGWIRE_SEEDS"] ?? 200);
 const STEPS = 120;
 const CHANNELS = ["a", "b"];
 

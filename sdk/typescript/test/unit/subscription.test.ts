@@ -290,6 +290,22 @@ test("unsubscribe in the middle of a page ends it there", async () => {
   assert.equal(room.state, "ended");
 });
 
+test("a listener that drops the connection in the middle of a page is served on from there", async () => {
+  const { made, room, sub } = await live();
+  const seqs: unknown[] = [];
+  room.on("message", ({ seq }) => {
+    seqs.push(seq);
+    if (seq === 2) made.client.disconnect();
+  });
+  made.socket.receive({ type: "page", sub, prev: 0, messages: [record(1), record(2), record(3)], more: false });
+  assert.equal(room.state, "subscribing");
+  await made.clock.advance(1_000);
+  made.socket.open();
+  const [asked] = made.socket.last("connect")["subscriptions"] as Wire[];
+  assert.deepEqual(asked?.["start"], { epoch: EPOCH, seq: 3 });
+  assert.deepEqual(seqs, [1, 2, 3]);
+});
+
 test("the client is closed: by the server it fails its subscriptions, by the application it ends them without a word", async () => {
   const first = await live();
   const states = statesOf(first.room);
@@ -352,6 +368,15 @@ test("a loop that waits gets what comes, and ends when it is told to", async () 
   const second = loop.next();
   assert.deepEqual(await loop.return?.(), { done: true, value: undefined });
   assert.deepEqual(await second, { done: true, value: undefined });
+});
+
+test("a loop that was made and never begun holds nothing back", async () => {
+  const { made, room, sub } = await live();
+  room.events();
+  const seqs = seqsOf(room);
+  for (let seq = 1; seq <= 2_000; seq += 1) made.socket.receive(message(sub, seq - 1, seq));
+  assert.equal(seqs.length, 2_000);
+  assert.equal(room.state, "live");
 });
 
 test("events() has everything in order", async () => {

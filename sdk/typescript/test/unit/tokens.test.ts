@@ -83,6 +83,17 @@ test("a callback that takes more than 30 s has failed; the next attempt asks ane
   assert.equal(network.last.last("connect")["token"], "fresh");
 });
 
+test("a token that comes when the client is closed opens nothing", async () => {
+  const token = callback();
+  const { client, network } = harness({ token });
+  client.connect();
+  await client.close();
+  token.calls[0]?.resolve("late");
+  await settled();
+  assert.equal(client.state, "closed");
+  assert.equal(network.sockets.length, 0);
+});
+
 test("a callback that says that there is none closes the client", async () => {
   const { client, states } = harness({ token: () => null });
   client.connect();
@@ -148,6 +159,34 @@ test("4501 on an open connection that was made with a ticket closes the client",
   await made.open();
   made.socket.receive({ type: "disconnect", code: 4501, reason: "revoked", reconnect: false });
   assert.equal(made.client.state, "closed");
+});
+
+test("4004 to a connection that began with a ticket: at once with the token, a fixed one too", async () => {
+  const made = harness({ token: "fixed" });
+  made.client.connect();
+  await made.open({ ticket: "k1" });
+  made.client.disconnect();
+  await made.clock.advance(1_000);
+  await made.open();
+  made.socket.receive({ type: "disconnect", code: 4004, reason: "the ticket has expired", reconnect: true });
+  assert.equal(made.client.state, "connecting");
+  await made.open();
+  assert.equal(made.socket.last("connect")["token"], "fixed");
+  made.socket.receive({ type: "disconnect", code: 4004, reason: "and so has the token", reconnect: true });
+  assert.equal(made.client.state, "closed");
+});
+
+test("4004 to a connection that began with a ticket and has a token since: backoff counts", async () => {
+  const made = harness({ token: counting() });
+  made.client.connect();
+  await made.open({ ticket: "k1" });
+  made.client.disconnect();
+  await made.clock.advance(1_000);
+  await made.open({ expires_in_ms: 1_000 });
+  await made.clock.advance(800);
+  made.socket.receive({ type: "refreshed", id: made.socket.last("refresh")["id"], expires_in_ms: 1_000 });
+  made.socket.receive({ type: "disconnect", code: 4004, reason: "expired", reconnect: true });
+  assert.equal(made.client.state, "waiting");
 });
 
 test("4004 with a callback: at once with a fresh token, then by backoff while none is open for 5 s", async () => {

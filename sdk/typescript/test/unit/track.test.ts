@@ -105,6 +105,16 @@ test("outcomes with a position: goes on, lost, or reset", () => {
   }
 });
 
+test("the policy latest passes over records between two connections: skipped, not lost", () => {
+  const made = tracked({ epoch: EPOCH, seq: 5 });
+  assert.equal(made.track.begin(outcome("snapshot", 9, 8)), "recovering");
+  assert.equal(made.track.push(push(8, 9, 2)), "live");
+  assert.deepEqual(made.told(), ["9 skipped 5"]);
+  made.track.push(push(9, 10));
+  assert.deepEqual(made.told(), ["10"]);
+  assert.deepEqual([made.counters.skipped, made.counters.lost], [5, 0]);
+});
+
 test("a record that was seen is dropped and counted", () => {
   for (const made of [live(5), recovering(5, 9)]) {
     const before = made.track.push(push(3, 4));

@@ -148,7 +148,7 @@ impl Memory {
         let tick = self.tick(now);
         if !self.streams.contains_key(channel) {
             self.make_room(STREAM_BYTES, 1, channel)?;
-            let epoch = Epoch::from_random(self.random.next());
+            let epoch = Epoch::from_random(self.random.bits());
             self.bytes += STREAM_BYTES;
             self.streams.insert(channel.clone(), Stream::new(epoch));
         }
@@ -225,7 +225,7 @@ impl Memory {
         if !stream.attached {
             return self.forget(&channel);
         }
-        let epoch = Epoch::from_random(self.random.next());
+        let epoch = Epoch::from_random(self.random.bits());
         let begun = self.change(&channel, now, |stream| stream.begin_anew(epoch));
         if begun.is_ok() {
             self.events.push_back(Event::Reset { channel, position: Position { epoch, seq: 0 } });
@@ -310,7 +310,7 @@ impl Memory {
     /// What there is to read of a stream that is not there.
     fn nothing(&mut self) -> Page {
         Page {
-            epoch: Epoch::from_random(self.random.next()),
+            epoch: Epoch::from_random(self.random.bits()),
             first: 1,
             last: 0,
             records: Vec::new(),

@@ -140,7 +140,7 @@ impl Engine {
         key: &[u8],
     ) -> Result<Option<Vec<u8>>, ReadError> {
         let table = &self.tables[index(table)];
-        let value = snapshot.get(table, key).map_err(|error| read_error(&error))?;
+        let value = snapshot.get(table, key).map_err(|error| read_error(&error, table))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
@@ -157,9 +157,10 @@ impl Engine {
             return Ok(());
         }
         let range: RangeInclusive<&[u8]> = from..=to;
-        let mut rows = snapshot.range::<&[u8], _>(&self.tables[index(table)], range);
+        let table = &self.tables[index(table)];
+        let mut rows = snapshot.range::<&[u8], _>(table, range);
         while let Some(row) = if backwards { rows.next_back() } else { rows.next() } {
-            let (key, value) = row.into_inner().map_err(|error| read_error(&error))?;
+            let (key, value) = row.into_inner().map_err(|error| read_error(&error, table))?;
             if visit(&key, &value).is_break() {
                 break;
             }
@@ -168,10 +169,11 @@ impl Engine {
     }
 }
 
-fn read_error(error: &fjall::Error) -> ReadError {
+/// fjall does not tell which of a table's files it was.
+fn read_error(error: &fjall::Error, table: &Keyspace) -> ReadError {
     match io_error(error) {
         Some(error) if !is_short(error) => ReadError::Io(error.to_string()),
-        _ => ReadError::Corrupt { file: None, detail: error.to_string() },
+        _ => ReadError::Corrupt { file: Some(table.path().into()), detail: error.to_string() },
     }
 }
 

@@ -126,7 +126,7 @@ impl Folder {
         writeln!(file, "{FORMAT_PREFIX}{FORMAT}")?;
         file.sync_all()?;
         fs::rename(&draft, path)?;
-        File::open(&self.path)?.sync_all()
+        sync_folder(&self.path)
     }
 
     fn bad_format(&self, path: &Path, detail: &str) -> OpenError {
@@ -138,6 +138,17 @@ impl Folder {
         };
         OpenError::Corrupt { folder: self.path.clone(), place: Box::new(place) }
     }
+}
+
+/// Waits until a folder's list of files is on disk, where that is not done by itself.
+#[cfg(not(windows))]
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(windows)]
+pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(unix)]

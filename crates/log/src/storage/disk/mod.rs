@@ -80,6 +80,25 @@ impl Disk {
         Ok(())
     }
 
+    /// Opens the engine anew, where it is time to look for room, and there is some. None: there is none.
+    fn look_for_room(&self, trouble: &mut Trouble) -> Option<()> {
+        let Trouble::Full { refused, look_at } = trouble else { return Some(()) };
+        if Instant::now() < *look_at {
+            return None;
+        }
+        *look_at = Instant::now() + LOOK_EVERY;
+        if !self.folder.has_room(ROOM) {
+            return None;
+        }
+        tracing::warn!("there is room, or the storage engine has stopped: it is opened anew");
+        *trouble = match self.reopen(refused.as_ref()) {
+            Ok(()) => Trouble::None,
+            Err(Fault::Full) => return None,
+            Err(fault) => Trouble::Final(fault.to_string()),
+        };
+        Some(())
+    }
+
     /// Opens the engine anew, and takes back what was refused.
     fn reopen(&self, refused: Option<&Refused>) -> Result<(), Fault> {
         let mut engine = self.engine_mut();
@@ -127,7 +146,12 @@ impl Disk {
 
 impl Storage for Disk {
     fn view(&self) -> Result<Box<dyn View + '_>, ReadError> {
-        let engine = self.engine();
+        let mut engine = self.engine();
+        if engine.is_none() {
+            drop(engine);
+            self.look_for_room(&mut self.trouble());
+            engine = self.engine();
+        }
         let snapshot = engine.as_ref().ok_or_else(closed)?.snapshot();
         Ok(Box::new(Held { engine, snapshot }))
     }
@@ -135,24 +159,9 @@ impl Storage for Disk {
     fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
         let mut trouble = self.trouble();
         for _ in 0..ATTEMPTS {
-            match &mut *trouble {
-                Trouble::None => {}
-                Trouble::Final(reason) => return Err(CommitError::Failed(reason.clone())),
-                Trouble::Full { refused, look_at } => {
-                    if Instant::now() < *look_at {
-                        return Err(CommitError::Full);
-                    }
-                    *look_at = Instant::now() + LOOK_EVERY;
-                    if !self.folder.has_room(ROOM) {
-                        return Err(CommitError::Full);
-                    }
-                    match self.reopen(refused.as_ref()) {
-                        Ok(()) => *trouble = Trouble::None,
-                        Err(Fault::Full) => return Err(CommitError::Full),
-                        Err(fault) => *trouble = Trouble::Final(fault.to_string()),
-                    }
-                    continue;
-                }
+            self.look_for_room(&mut trouble).ok_or(CommitError::Full)?;
+            if let Trouble::Final(reason) = &*trouble {
+                return Err(CommitError::Failed(reason.clone()));
             }
             match self.write(batch) {
                 Ok(()) => return Ok(()),
@@ -243,5 +252,5 @@ fn closed() -> ReadError {
 const ATTEMPTS: usize = 5;
 
 /// Without room, it is looked for at most so often, and this much is enough: what the engine wants to write next is less.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ROOM: usize = 32 << 20;

@@ -7,12 +7,13 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufReader, Seek, SeekFrom},
+    io::{self, BufReader, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
 };
 
 use super::{
     engine::{Engine, Fault},
+    folder::sync_folder,
     journal::{self, Step, Walk},
 };
 use crate::Place;
@@ -99,13 +100,12 @@ impl End {
             }
         }
         let at = walk.at;
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(at))?;
-        let used = journal::used(file)?;
-        if used == 0 {
+        let rest = read_from(path, at)?;
+        if rest.is_empty() {
             return Ok(None);
         }
-        let next = journal::next_batch(&read_from(path, at)?);
+        let used = rest.len() as u64;
+        let next = journal::next_batch(&rest);
         Ok(Some(match next {
             Some(_) => Self::Damaged { at },
             None => Self::Unfinished { at, used: at + used },
@@ -145,9 +145,8 @@ impl Saved {
         fs::write(&draft, list)?;
         File::open(&draft)?.sync_all()?;
         fs::rename(&draft, saved.folder.join(LIST))?;
-        for folder in [&saved.folder, damaged] {
-            File::open(folder)?.sync_all()?;
-        }
+        sync_folder(&saved.folder)?;
+        sync_folder(damaged)?;
         Ok(saved)
     }
 
@@ -179,7 +178,7 @@ impl Saved {
             }
         }
         cut(&self.data.join(first), self.at)?;
-        File::open(&self.data)?.sync_all()
+        sync_folder(&self.data)
     }
 
     /// Writes all whole batches behind the cut, in order, and tells where there are none.
@@ -197,7 +196,7 @@ impl Saved {
                 }
                 let bad = usize::try_from(walk.at).unwrap_or(bytes.len());
                 let rest = &bytes[bad..];
-                if rest.iter().all(|&byte| byte == 0) {
+                if rest.is_empty() {
                     break;
                 }
                 let next = journal::next_batch(rest);
@@ -217,7 +216,7 @@ impl Saved {
     /// Nothing is left to be written.
     fn done(&self) -> io::Result<()> {
         fs::remove_file(self.folder.join(LIST))?;
-        File::open(&self.folder)?.sync_all()
+        sync_folder(&self.folder)
     }
 }
 
@@ -239,11 +238,14 @@ fn journals(data: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(journals.into_iter().map(|(_, path)| path).collect())
 }
 
+/// What is in a file from a place on, up to the last byte that is not zero.
 fn read_from(path: &Path, at: u64) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(at))?;
+    let used = journal::used(&mut file)?;
+    file.seek(SeekFrom::Start(at))?;
     let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut file, &mut bytes)?;
+    file.take(used).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -1,6 +1,7 @@
 //! A server of a test, and clients for it.
 
 pub(crate) mod http;
+pub(crate) mod sse;
 pub(crate) mod ws;
 
 use std::{collections::BTreeMap, net::SocketAddr};
