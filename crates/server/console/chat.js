@@ -1,7 +1,7 @@
 // The chat: a room is a durable channel, and opening it shows its latest messages.
 
 import { client, SUBSCRIPTION_WORDS } from "./connection.js";
-import { date, find, make, mark, minute, randomName, remember, write } from "./dom.js";
+import { date, find, make, mark, minute, randomName, remember } from "./dom.js";
 
 /** Messages that a room shows when it is opened. */
 const LATEST = 50;
@@ -129,7 +129,7 @@ class Chat {
     const stamp = make("time", { dateTime: new Date(time).toISOString() }, minute(time));
     const author = make("b", {}, name.slice(0, 40) || "Nobody");
     const item = make("li", {}, make("p", { className: "by" }, author, stamp), make("p", { className: "text" }, text));
-    Object.assign(item.dataset, { from: String(from), name, time, mine: from === me, hue: hue(name) });
+    Object.assign(item.dataset, { from: String(from), name, time, hue: hue(name) });
     return item;
   }
 
@@ -160,7 +160,6 @@ class Chat {
     if (state !== "live") return;
     this.#scroll.setAttribute("aria-busy", "false");
     find("chat-empty").hidden = this.#list.children.length > 0;
-    write(find("jump"), "New messages");
   }
 
   #isNearEnd() {

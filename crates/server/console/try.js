@@ -55,7 +55,6 @@ function block(title, text) {
   });
   const code = make("code", {}, text);
   const shown = make("pre", { tabIndex: 0 }, code);
-  copy.dataset.target = title;
   return make("article", { className: "card snippet" }, make("header", {}, make("h2", {}, title), copy), shown);
 }
 
