@@ -1,14 +1,15 @@
 //! Durable publications in a closed loop: what is acknowledged is on disk.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use bench_harness::{disk::bare_syncs, times::Times};
+use bench_harness::{disk::bare_syncs, statistics::real, times::Times};
 use longwire_channel::{ChannelName, ServerMessage};
 use longwire_load::process::Process;
 
 use crate::fleet::Fleet;
+use crate::sessions::greet;
 use crate::stage::{Figures, Stage, Watch};
 use crate::words;
 
@@ -27,7 +28,7 @@ pub(crate) fn floor(stage: &Stage) -> Result<Figures> {
     let mut times = bare_syncs(folder.path(), CONTENT, stage.time)?;
     let [p50, p99, _] = times.percentiles();
     Ok(vec![
-        ("a second", times.count() as f64 / stage.time.as_secs_f64()),
+        ("a second", real(times.count()) / stage.time.as_secs_f64()),
         ("p50 us", p50.into()),
         ("p99 us", p99.into()),
     ])
@@ -81,26 +82,14 @@ pub(crate) fn publications(stage: &Stage, publishing: Publishing) -> Result<Figu
     let seen = seen.context("nothing came within the window")?;
     let [p50, p99, worst] = times.percentiles();
     let mut figures = vec![
-        ("a second", times.count() as f64 / seen.seconds),
+        ("a second", real(times.count()) / seen.seconds),
         ("p50 us", p50.into()),
         ("p99 us", p99.into()),
         ("worst us", worst.into()),
-        ("CPU us each", seen.server_us / times.count() as f64),
+        ("CPU us each", seen.server_us / real(times.count())),
     ];
     figures.extend(seen.figures());
     Ok(figures)
-}
-
-/// Opens sessions.
-pub(crate) fn greet(fleet: &mut Fleet, count: usize) -> Result<()> {
-    for index in fleet.open(count)? {
-        fleet.send(index, words::connect(None))?;
-    }
-    for _ in 0..count {
-        let message = words::read(&fleet.expect()?.message)?;
-        ensure!(matches!(message, ServerMessage::Connected(_)), "connect was answered {message:?}");
-    }
-    Ok(())
 }
 
 struct Publisher {
@@ -138,35 +127,3 @@ impl Publisher {
 
 /// Bytes of a publication's content, and of what the floor appends.
 const CONTENT: usize = 512;
-
-/// Writes so many streams of one record each.
-pub(crate) fn fill(fleet: &mut Fleet, streams: usize, patience: Duration) -> Result<()> {
-    greet(fleet, FILLERS)?;
-    let deadline = Instant::now() + patience;
-    let mut next = 0;
-    let mut publish = |fleet: &mut Fleet, index| {
-        let channel = words::channel(next);
-        next += 1;
-        fleet.send(
-            index,
-            words::publish(next as u64, &channel, None, words::content(next as u64, 100))?,
-        )
-    };
-    for index in 0..(FILLERS * FILL_AHEAD).min(streams) {
-        publish(fleet, index % FILLERS)?;
-    }
-    for answered in 0..streams {
-        ensure!(Instant::now() < deadline, "{answered} streams of {streams} in {patience:?}");
-        let arrived = fleet.expect()?;
-        let message = words::read(&arrived.message)?;
-        ensure!(matches!(message, ServerMessage::Published { .. }), "answered {message:?}");
-        if answered + FILLERS * FILL_AHEAD < streams {
-            publish(fleet, arrived.on)?;
-        }
-    }
-    Ok(())
-}
-
-/// Connections that fill, and what each has on its way.
-const FILLERS: usize = 32;
-const FILL_AHEAD: usize = 64;

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use bench_harness::times::Times;
+use bench_harness::{statistics::real, times::Times};
 use bytes::Bytes;
-use longwire_channel::{ChannelName, ServerMessage};
 use longwire_load::LoadError;
 use longwire_load::process::Process;
 
 use crate::fleet::Fleet;
+use crate::sessions::subscribe;
 use crate::stage::{Figures, Stage, Watch};
 use crate::words;
 
@@ -40,7 +40,7 @@ pub(crate) fn one_channel(stage: &Stage) -> Result<Figures> {
     let mut head = 0;
     for _ in 0..=fleet.len() {
         let arrived = fleet.expect()?;
-        if words::pushed(words::read(&arrived.message)?).is_some() {
+        if words::pushed(&arrived.message)?.is_some() {
             head = arrived.message.len() - SIZE;
         }
     }
@@ -61,25 +61,6 @@ pub(crate) fn channel_each(stage: &Stage) -> Result<Figures> {
     })
 }
 
-/// Opens sessions with one subscription each.
-fn subscribe(
-    fleet: &mut Fleet,
-    count: usize,
-    channel: impl Fn(usize) -> ChannelName,
-) -> Result<()> {
-    for index in fleet.open(count)? {
-        fleet.send(index, words::connect(Some(&channel(index))))?;
-    }
-    for _ in 0..count {
-        let message = words::read(&fleet.expect()?.message)?;
-        let ServerMessage::Connected(connected) = &message else {
-            anyhow::bail!("connect was answered {message:?}");
-        };
-        ensure!(connected.subscriptions.iter().all(|(_, it)| it.is_ok()), "{message:?}");
-    }
-    Ok(())
-}
-
 /// Memory of a connection: one is there before, so that code that is paged in for the first is not counted.
 fn rest(
     fleet: &mut Fleet,
@@ -94,8 +75,8 @@ fn rest(
         open(fleet, AT_ONCE.min(connections - fleet.len()))?;
     }
     let after = settled(fleet, server)?;
-    let opened = (connections - 1) as f64;
-    Ok(vec![("bytes a connection", (after.saturating_sub(before)) as f64 / opened)])
+    let grown = real(usize::try_from(after.saturating_sub(before))?);
+    Ok(vec![("bytes a connection", grown / real(connections - 1))])
 }
 
 /// Resident bytes once the server rests.
@@ -148,9 +129,9 @@ fn deliveries(
     let seen = watch.context("the window was too short")?.end()?;
     let [p50, _, _] = times.percentiles();
     let mut figures = vec![
-        ("CPU us a delivery", seen.server_us / delivered as f64),
+        ("CPU us a delivery", seen.server_us / real(delivered)),
         ("to all, p50 ms", f64::from(p50) / 1000.0),
-        ("bytes each", length as f64),
+        ("bytes each", real(length)),
     ];
     figures.extend(seen.figures());
     Ok(figures)

@@ -71,8 +71,8 @@ impl Fleet {
         self.sockets.len()
     }
 
-    /// Queues a text message. It goes out with the next [`flush`](Self::flush), or once what has arrived was taken: so the
-    /// answers to what came together go out together.
+    /// Queues a text message. It goes out with the next [`flush`](Self::flush), or once what its connection brought is taken:
+    /// so what is said to messages that came together goes out together.
     pub(crate) fn send(&mut self, index: usize, text: Bytes) -> Result<()> {
         let message = Message::Text(Text::try_from(text).context("a text is UTF-8")?);
         let connection = &mut self.sockets[index].connection;
@@ -94,6 +94,9 @@ impl Fleet {
 
     /// The next message; none if none comes for so long.
     pub(crate) fn next(&mut self, wait: Duration) -> Result<Option<Arrived>> {
+        if self.arrived.front().map(|next| next.on) != self.unsent.last().copied() {
+            self.flush()?;
+        }
         if self.arrived.is_empty() {
             self.turn(wait)?;
         }
@@ -122,7 +125,6 @@ impl Fleet {
     }
 
     fn turn(&mut self, wait: Duration) -> Result<()> {
-        self.flush()?;
         match self.poll.poll(&mut self.events, Some(wait)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,

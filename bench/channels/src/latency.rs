@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use bench_harness::{Server, times::Times};
+use anyhow::{Context, Result, ensure};
+use bench_harness::{Server, statistics::real, times::Times};
 use bytes::Bytes;
-use longwire_channel::ServerMessage;
 use longwire_load::process::Process;
 
-use crate::durable::greet;
 use crate::fleet::{Arrived, Fleet};
+use crate::sessions::{greet, subscribe};
 use crate::stage::{Figures, Stage, Watch};
 use crate::words;
 
@@ -30,35 +29,17 @@ pub(crate) fn publish(stage: &Stage, lanes: usize) -> Result<Figures> {
     let server = stage.channels(data.path(), "memory")?;
     let mut fleet = Fleet::new(server.url(), "/v1/connect")?;
     greet(&mut fleet, lanes)?;
-    subscribe(&mut fleet, lanes)?;
+    subscribe(&mut fleet, lanes, |index| words::channel(index - lanes))?;
     let hear = |arrived: &Arrived| {
-        let message = words::read(&arrived.message)?;
-        if arrived.on < lanes {
-            ensure!(matches!(message, ServerMessage::Published { .. }), "answered {message:?}");
-            return Ok(None);
-        }
-        let told = format!("{message:?}");
-        let Some(record) = words::pushed(message) else { anyhow::bail!("pushed {told}") };
-        Ok(Some((arrived.on - lanes, words::number(record.payload.bytes())?)))
+        let Some(record) = words::pushed(&arrived.message)? else { return Ok(None) };
+        let lane = arrived.on.checked_sub(lanes).context("a publisher got a push")?;
+        Ok(Some((lane, words::number(record.payload.bytes())?)))
     };
     measure(stage, &server, fleet, lanes, publication, hear)
 }
 
 fn publication(lane: usize, number: u64) -> Result<Bytes> {
     words::publish(number + 1, &words::channel(lane), None, words::content(number, CONTENT))
-}
-
-/// A subscriber of each channel.
-fn subscribe(fleet: &mut Fleet, lanes: usize) -> Result<()> {
-    for (lane, index) in fleet.open(lanes)?.enumerate() {
-        fleet.send(index, words::connect(Some(&words::channel(lane))))?;
-    }
-    for _ in 0..lanes {
-        let message = words::read(&fleet.expect()?.message)?;
-        let begun = matches!(&message, ServerMessage::Connected(it) if it.subscriptions.iter().all(|(_, it)| it.is_ok()));
-        ensure!(begun, "connect was answered {message:?}");
-    }
-    Ok(())
 }
 
 /// Has message number N said on lane N modulo `lanes` when it is due, and waits for all of them.
@@ -88,8 +69,8 @@ fn measure(
         }
         // Waiting is asking again and again: the system's wait is exact to a millisecond only.
         if said < total && due(said) <= now {
-            fleet
-                .send(usize::try_from(said % lanes)?, say(usize::try_from(said % lanes)?, said)?)?;
+            let lane = usize::try_from(said % lanes)?;
+            fleet.send(lane, say(lane, said)?)?;
             fleet.flush()?;
             late.record(now - due(said));
             said += 1;
@@ -111,7 +92,7 @@ fn measure(
         ("p99 us", p99.into()),
         ("worst us", worst.into()),
         ("sent late, p99 us", late99.into()),
-        ("CPU us each", seen.server_us / times.count() as f64),
+        ("CPU us each", seen.server_us / real(times.count())),
     ];
     figures.extend(seen.figures());
     Ok(figures)

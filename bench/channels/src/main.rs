@@ -8,6 +8,7 @@ mod latency;
 mod plan;
 mod report;
 mod results;
+mod sessions;
 mod stage;
 mod start;
 mod words;

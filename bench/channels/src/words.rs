@@ -1,10 +1,12 @@
 //! What the load says in the channel protocol, and what it understands.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use longwire_channel::{
-    ChannelName, ClientMessage, Codec, Connect, History, Payload, Publication, Publish, Pushed,
-    Record, ServerMessage, Start, Subscribe, Token,
+    ChannelName, ClientMessage, Codec, Connect, History, Order, Payload, Publication, Publish,
+    Push, Pushed, Record, ServerMessage, Start, Subscribe, Token,
 };
 
 /// `connect`, with a subscription where there is a channel.
@@ -40,7 +42,7 @@ pub(crate) fn history(channel: &ChannelName) -> Bytes {
         from: None,
         since: None,
         limit: None,
-        order: longwire_channel::Order::Forwards,
+        order: Order::Forwards,
     };
     CODEC.encode_client(&ClientMessage::History { id: 2, history })
 }
@@ -56,14 +58,14 @@ pub(crate) fn read(frame: &[u8]) -> Result<ServerMessage> {
     }
 }
 
-/// The record of a live push; none if it is another message.
-pub(crate) fn pushed(message: ServerMessage) -> Option<std::sync::Arc<Record>> {
-    match message {
-        ServerMessage::Push(push) => match push.pushed {
-            Pushed::Message { record, skipped: 0, .. } => Some(record),
-            _ => None,
-        },
-        _ => None,
+/// The record of a live push; none if it is the answer to a publication.
+pub(crate) fn pushed(frame: &[u8]) -> Result<Option<Arc<Record>>> {
+    match read(frame)? {
+        ServerMessage::Published { .. } => Ok(None),
+        ServerMessage::Push(Push {
+            pushed: Pushed::Message { record, skipped: 0, .. }, ..
+        }) => Ok(Some(record)),
+        other => bail!("the server said {other:?}"),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result};
+use bench_harness::statistics::real;
 use longwire_log::Histogram;
 
 /// So many in so long, a second.
-#[expect(clippy::cast_precision_loss, reason = "nobody counts so far")]
 pub(crate) fn rate(count: usize, time: Duration) -> f64 {
-    count as f64 / time.as_secs_f64()
+    real(count) / time.as_secs_f64()
 }
 
 /// The mean of what was recorded.

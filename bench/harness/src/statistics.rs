@@ -33,6 +33,12 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     Some(f64::midpoint(values[(values.len() - 1) / 2], above))
 }
 
+/// A count, to be calculated with.
+#[expect(clippy::cast_precision_loss, reason = "nobody counts so far")]
+pub fn real(count: usize) -> f64 {
+    count as f64
+}
+
 /// Five significant digits: what is written down of a figure that is good for two or three.
 pub fn rounded(value: f64) -> f64 {
     format!("{value:.4e}").parse().unwrap_or(value)
