@@ -381,12 +381,18 @@ fn without_room_repetitions_and_reads_are_answered_and_all_else_is_refused() {
     let answers =
         log.all(&[Request::End { stream: stream("a") }, Request::Append(append("a", 1, "two"))]);
     assert_eq!(answers, [Err(LogError::Full), Err(LogError::Full)], "the end is not there");
+    log.disk.set_full(false);
+    log.append(produced("a", "one", 1, 1));
+    log.disk.set_full(true);
+    let next = Request::Append(produced("a", "two", 1, 2));
+    let answers = log.all(&[Request::Delete { stream: stream("a") }, next]);
+    assert_eq!(answers, [Err(LogError::Full), Err(LogError::Full)], "the producer is known");
     let twice = Request::Append(keyed("a", 1, "two", "another"));
     let answers = log.all(&[twice.clone(), twice]);
     assert_eq!(answers, [Err(LogError::Full), Err(LogError::Full)], "the second is no repetition");
-    assert_eq!(log.page("a", From::Beginning).records.len(), 1);
+    assert_eq!(log.page("a", From::Beginning).records.len(), 2);
     log.disk.set_full(false);
-    assert_eq!(log.append(append("a", 1, "two")).seq, 2);
+    assert_eq!(log.append(append("a", 1, "two")).seq, 3);
 }
 
 #[test]

@@ -35,7 +35,10 @@ pub(crate) fn run(seeds: Range<u64>, bug: Option<Bug>, most: usize) -> Outcome {
             let mut outcome = outcome.lock().expect("nobody panics with it");
             match run {
                 Ok(tally) => outcome.tally.add(&tally),
-                Err(panic) => outcome.failures.push((seed, words(&*panic))),
+                Err(panic) => {
+                    eprintln!("LONGWIRE_SEED={seed} fails");
+                    outcome.failures.push((seed, words(&*panic)));
+                }
             }
             if outcome.failures.len() >= most {
                 return;

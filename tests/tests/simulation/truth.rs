@@ -183,7 +183,12 @@ impl Truth {
         let is_unknown = (before == 0 || after == 0) && window_ms < LONG_MS;
         let is_forgotten = is_unknown || before + window_ms <= after;
         Invariant::StoredOnce.check(is_forgotten && !is_produced, || {
-            format!("#{tag} lies at {places:?} of {epoch:016x}, since {before} and {after}")
+            let is_damaged = |seq| life.and_then(|it| it.get(seq)).map(|it| it.damaged);
+            format!(
+                "#{tag} lies at {places:?} of {epoch:016x} (damaged: {:?}), since {before} and {after}: {:?}",
+                is_damaged(*former),
+                self.channels[channel],
+            )
         });
     }
 

@@ -171,9 +171,11 @@ impl Machine {
             }))),
         };
         outcome.unwrap_or_else(|error| {
-            // What the batch does to a stream may be the reason.
-            let stream = request.stream().and_then(|name| self.streams.get(name));
-            let pending = stream.is_some_and(|stream| stream.is_touched());
+            // What the batch does to a stream may be the reason: what it wrote there, or that it deleted it.
+            let pending = request.stream().is_some_and(|name| {
+                self.streams.get(name).is_some_and(|stream| stream.is_touched())
+                    || work.batch.get(Table::Streams, name.as_str().as_bytes()).is_some()
+            });
             Outcome { result: Err(error), pending }
         })
     }

@@ -162,9 +162,10 @@ impl Socket {
             }
             ServerMessage::Error { id, refusal } => {
                 stage.tally.refusals += 1;
-                let is_early = refusal.code == ErrorCode::RateLimited;
+                let is_early =
+                    matches!(refusal.code, ErrorCode::RateLimited | ErrorCode::Unavailable);
                 if is_early {
-                    // Whoever sends too much is told at once.
+                    // Whoever sends too much is told at once, and so is whoever waits while the server goes away.
                     self.publications.retain(|it| it != id);
                     self.histories.retain(|it| it != id);
                 }
