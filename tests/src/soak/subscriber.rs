@@ -171,4 +171,4 @@ fn chance(random: &mut u64) -> f64 {
 }
 
 /// For how long a slow reader reads, and then does not.
-const PAUSE: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_secs(5);
