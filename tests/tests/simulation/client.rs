@@ -42,6 +42,8 @@ pub(crate) struct Client {
     subscriptions: BTreeMap<SubscriptionId, (Watch, Inbox)>,
     publications: BTreeMap<PublicationId, Sent>,
     histories: BTreeMap<RequestId, Asked>,
+    /// Where those lie that were answered, by channel and epoch.
+    answered: BTreeMap<(usize, u64), BTreeMap<PublicationId, u64>>,
     /// Connections that it had.
     links: u64,
     /// Publications that it still makes.
@@ -105,6 +107,7 @@ impl Client {
             subscriptions: BTreeMap::new(),
             publications: BTreeMap::new(),
             histories: BTreeMap::new(),
+            answered: BTreeMap::new(),
             links: 0,
             left: u32::try_from(stage.chance.scaled(1, most)).expect("small"),
             next_act: Duration::ZERO,
@@ -134,6 +137,7 @@ impl Client {
         self.token = None;
         self.publications.clear();
         self.histories.clear();
+        self.answered.clear();
         self.asleep_until = Duration::ZERO;
         let bits = stage.chance.fork();
         self.machine = machine(self.has_tokens, bits, stage.instant());

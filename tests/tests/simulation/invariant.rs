@@ -31,7 +31,8 @@ pub(crate) enum Invariant {
     StoredOnce,
     /// What is refused, or told as not sent, is not stored. (`truth.rs`)
     NotStored,
-    /// What was published behind an acknowledgement lies behind it. (`truth.rs`)
+    /// What was published behind an acknowledgement lies behind it, and publications of one client to one channel lie in
+    /// the order of its calls, unless one was refused for a time, or its stream began anew. (`truth.rs`, `client/application.rs`)
     InOrder,
     /// Each command, publication and request is answered once. (`client.rs`, `client/socket.rs`, `server.rs`)
     AnsweredOnce,

@@ -97,6 +97,13 @@ impl Log {
         self.committing.map_or(self.sweep_at, |until| until.min(self.sweep_at))
     }
 
+    /// Puts the second write before the first, for a planted bug.
+    pub(crate) fn swap_writes(&mut self) {
+        if self.writes.len() > 1 {
+            self.writes.swap(0, 1);
+        }
+    }
+
     /// Lets one of its threads get on by a step.
     pub(crate) fn step(&mut self, chance: &mut Chance, now: Duration, unix_ms: u64) {
         if self.sweep_at <= now {

@@ -70,10 +70,10 @@ fn each_planted_bug_is_found() {
             Bug::LosesSynced,
             &[I::AckedIsThere, I::OneContent, I::History, I::LostIsGone, I::ResetIsTrue],
         ),
+        (Bug::Reorders, &[I::InOrder, I::RefusedRightly]),
         (Bug::ForgetsKeys, &[I::StoredOnce]),
         (Bug::KeepsLess, &[I::Kept, I::LostIsGone, I::History]),
         (Bug::HidesCongestion, &[I::Bounded]),
-        (Bug::HidesRoom, &[I::Converges]),
         (Bug::HidesEnds, &[I::Converges]),
     ];
     for (bug, expected) in canaries {

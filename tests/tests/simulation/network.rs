@@ -258,6 +258,14 @@ impl Network {
         self.connections.keys().copied().collect()
     }
 
+    /// From now on every connection takes so much.
+    pub(crate) fn widen(&mut self, window: u64, latency_ms: u64) {
+        let pipes = self.connections.values_mut().flat_map(|it| [&mut it.up, &mut it.down]);
+        for pipe in pipes {
+            (pipe.window, pipe.latency_ms) = (window, latency_ms);
+        }
+    }
+
     /// Forgets connections that both sides have left.
     pub(crate) fn tidy(&mut self) {
         self.connections.retain(|_, it| !it.client.left || !it.server.left);

@@ -35,14 +35,14 @@ pub(crate) enum Bug {
     AcksBeforeSync,
     /// The disk loses what it has synced when the process ends.
     LosesSynced,
+    /// Publications of one client are submitted in another order, and answered in theirs.
+    Reorders,
     /// Keys of publications are lost on the way to the broker.
     ForgetsKeys,
     /// A stream keeps half of what it should.
     KeepsLess,
     /// Nobody is told that a pipe is congested.
     HidesCongestion,
-    /// Nobody is told that a pipe has room again.
-    HidesRoom,
     /// Nobody is told that a stream has ended.
     HidesEnds,
 }
@@ -123,6 +123,11 @@ pub(crate) fn answer(stage: &mut Stage, message: &ServerMessage) -> Option<Serve
         published.position.filter(|it| it.seq > 1 && is_planted(stage, Bug::Misplaces))?;
     let position = Some(Position { seq: position.seq - 1, ..position });
     Some(ServerMessage::Published { id: *id, published: Published { position, ..*published } })
+}
+
+/// Whether two publications change their places on the way to the log.
+pub(crate) fn reorders(stage: &mut Stage) -> bool {
+    is_planted(stage, Bug::Reorders) && stage.chance.percent(20)
 }
 
 /// A request, on its way to the broker.

@@ -203,6 +203,9 @@ impl Server {
     pub(crate) fn step_log(&mut self, stage: &mut Stage) {
         let unix_ms = now(stage, self.skew_ms).unix_ms;
         stage.truth.tell_time(stage.now, unix_ms);
+        if sabotage::reorders(stage) {
+            self.log.borrow_mut().swap_writes();
+        }
         self.log.borrow_mut().step(&mut stage.chance, stage.now, unix_ms);
         self.look_at_disk(stage);
     }

@@ -20,6 +20,8 @@ pub(crate) struct Stage {
     pub(crate) network: Network,
     pub(crate) tally: Tally,
     pub(crate) sabotage: Option<Sabotage>,
+    /// Whether anything was refused for a time, so that what was in flight behind it may have passed it.
+    pub(crate) was_put_off: bool,
     /// Whether faults have stopped.
     pub(crate) is_calm: bool,
     pub(crate) now: Duration,
@@ -45,6 +47,7 @@ impl Stage {
             network: Network::default(),
             tally: Tally::default(),
             sabotage,
+            was_put_off: false,
             is_calm: false,
             now: Duration::ZERO,
             start: Instant::now(),

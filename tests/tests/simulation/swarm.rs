@@ -51,6 +51,11 @@ pub(crate) struct ChannelPlan {
 }
 
 impl ChannelPlan {
+    /// Whether keys are forgotten while publications with them may still be sent again.
+    pub(crate) fn forgets_keys(&self) -> bool {
+        self.window_ms < 600_000
+    }
+
     /// How long a stream in memory is kept that nobody uses: milliseconds.
     pub(crate) fn memory_keeps_ms(&self) -> u64 {
         u64::try_from(self.retention.age.as_millis()).expect("short").max(self.window_ms)
@@ -233,6 +238,13 @@ fn hub(chance: &mut Chance, namespaces: &[(String, Namespace)], clients: usize) 
         // As many as a client has in flight, with its other commands, so that it is never sent away for them.
         hub.max_pending_commands = small(chance.scaled(300, 1_024));
         hub.max_pending_bytes = index(chance.scaled(4_000, 64_000));
+    }
+    if chance.percent(30) {
+        hub.max_held_publications = index(chance.scaled(1, 256));
+        hub.max_held_bytes = index(chance.scaled(1_000, 1 << 20));
+    }
+    if chance.percent(10) {
+        hub.max_pending_requests = index(chance.scaled(20, 1_000));
     }
     hub.page_records = small(chance.scaled(1, 256));
     hub.page_bytes = index(chance.scaled(1, 16 << 10));

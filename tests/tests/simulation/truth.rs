@@ -180,7 +180,7 @@ impl Truth {
         let (before, after) = (time_of(*former).unwrap_or(0), time_of(seq).unwrap_or(0));
         let window_ms = self.channels[channel].plan.window_ms;
         // Of what went at once the time is not known.
-        let is_unknown = (before == 0 || after == 0) && window_ms < LONG_MS;
+        let is_unknown = (before == 0 || after == 0) && self.channels[channel].plan.forgets_keys();
         let is_forgotten = is_unknown || before + window_ms <= after;
         Invariant::StoredOnce.check(is_forgotten && !is_produced, || {
             let is_damaged = |seq| life.and_then(|it| it.get(seq)).map(|it| it.damaged);

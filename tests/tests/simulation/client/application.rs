@@ -170,6 +170,9 @@ impl Client {
             Ok(published) => {
                 stage.tally.acked += 1;
                 stage.truth.acked(tag, published.position);
+                if let Some(position) = published.position.filter(|_| !has_own_key) {
+                    self.check_order(id, tag, position, stage);
+                }
             }
             Err(PublishError::Refused(refusal)) => {
                 let channel = stage.truth.publications[tag as usize].channel;
@@ -196,6 +199,24 @@ impl Client {
             }
             Err(error) => Invariant::RefusedRightly.broken(format!("#{tag}: {error}")),
         }
+    }
+
+    /// Publications of one channel lie in the order of their calls, unless one was refused for a time.
+    fn check_order(&mut self, id: PublicationId, tag: u32, position: Position, stage: &Stage) {
+        let channel = stage.truth.publications[tag as usize].channel;
+        let Position { epoch, seq } = position;
+        let answered = self.answered.entry((channel, epoch.get())).or_default();
+        let before = answered.range(..id).next_back().map(|(_, seq)| *seq);
+        let behind = answered.range(id..).next().map(|(_, seq)| *seq);
+        let is_in_order =
+            before.is_none_or(|before| before < seq) && behind.is_none_or(|behind| seq < behind);
+        // One that lay in an earlier life, or whose key is forgotten, is stored behind others when it is sent again.
+        let may_lie_twice = stage.truth.channels[channel].plan.forgets_keys()
+            || stage.truth.may_begin_anew(channel);
+        Invariant::InOrder.check(is_in_order || stage.was_put_off || may_lie_twice, || {
+            format!("#{tag} lies at {seq} of {epoch}, between {before:?} and {behind:?}")
+        });
+        answered.insert(id, seq);
     }
 
     /// A request for history is answered.

@@ -130,6 +130,9 @@ impl Pipes {
                 self.write(session, true, stage, |codec| codec.encode_server(&message));
             });
         }
+        if let ServerMessage::Error { refusal, .. } = message {
+            stage.was_put_off |= refusal.code.is_temporary();
+        }
         let changed = sabotage::answer(stage, message);
         let message = changed.as_ref().unwrap_or(message);
         let is_push = matches!(message, ServerMessage::Push(_));
@@ -219,9 +222,6 @@ impl Pipes {
     /// Sessions whose transports took all that there was when they became congested.
     pub(super) fn newly_drained(&mut self, stage: &Stage) -> Vec<SessionId> {
         let mut drained = Vec::new();
-        if sabotage::is_planted(stage, Bug::HidesRoom) {
-            return drained;
-        }
         for (connection, pipe) in &mut self.all {
             if let Some(mark) = pipe.drained_at
                 && !pipe.has_departed

@@ -217,6 +217,11 @@ impl World {
         for client in &mut self.clients {
             client.asleep_until = self.stage.now;
         }
+        // A line that carries less than a kilobyte a second is a fault, too.
+        let Stage { swarm, network, .. } = &mut self.stage;
+        swarm.window = swarm.window.max(GOOD_WINDOW);
+        swarm.latency_ms = swarm.latency_ms.min(GOOD_LATENCY_MS);
+        network.widen(swarm.window, swarm.latency_ms);
     }
 }
 
@@ -227,3 +232,9 @@ fn cut(stage: &mut Stage, is_told: bool) {
     let Stage { network, chance, now, .. } = stage;
     network.get_mut(*id).cut(chance, *now, is_told);
 }
+
+/// Bytes on the way, of an ordinary line, ...
+const GOOD_WINDOW: u64 = 16 << 10;
+
+/// ... and how long they take at the most: milliseconds.
+const GOOD_LATENCY_MS: u64 = 50;
