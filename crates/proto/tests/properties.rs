@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{mem, num::NonZeroUsize, sync::Arc};
 
 use longwire_proto::{
     Config, Deflate, Delivery, Event, Fragment, Message, ProtocolError, SendError, Side,
@@ -120,6 +120,19 @@ impl Limited {
             wire.frame_masked_if(masked, frame.first, &frame.payload)
         })
     }
+}
+
+/// The messages that are sent whole, each as its frames: section 5.4.
+fn joined(frames: &[Single]) -> Vec<Vec<&Single>> {
+    let mut messages = Vec::new();
+    let mut open = Vec::new();
+    for frame in frames.iter().filter(|frame| frame.first & 0xF < 3) {
+        open.push(frame);
+        if frame.first & FIN != 0 {
+            messages.push(mem::take(&mut open));
+        }
+    }
+    messages
 }
 
 fn cut(wire: &[u8], cuts: &[prop::sample::Index]) -> Vec<Vec<u8>> {
@@ -256,14 +269,22 @@ proptest! {
             prop_assert_eq!(end.into_outcome(), whole.clone());
         }
         // Nothing but messages within the limits was let through.
-        let mut frames = frames.iter();
+        let mut sent = joined(&frames).into_iter();
         for event in &whole.events {
             if let Event::Message(message) = event {
-                let frame = frames.find(|frame| frame.first & 0xF < 3).expect("a frame a message");
-                prop_assert_eq!(message.as_bytes(), &frame.payload);
-                prop_assert!(message.len() as u64 <= limits.frame.min(limits.message));
-                prop_assert!(limits.fragments > 0);
-                prop_assert!(!frame.odd_mask && frame.first & 0xF0 == FIN);
+                let fragments = sent.next().expect("a message sent for each received");
+                let compressed = fragments[0].first & RSV1 != 0;
+                prop_assert!(limits.deflate || !compressed);
+                if !compressed {
+                    let payload: Vec<&[u8]> = fragments.iter().map(|it| &it.payload[..]).collect();
+                    prop_assert_eq!(message.as_bytes(), payload.concat());
+                }
+                prop_assert!(fragments.iter().all(|it| it.payload.len() as u64 <= limits.frame));
+                prop_assert!(message.len() as u64 <= limits.message);
+                prop_assert!(fragments.len() as u64 <= u64::from(limits.fragments));
+                prop_assert!(fragments.iter().all(|it| !it.odd_mask));
+                prop_assert!(fragments.iter().skip(1).all(|it| it.first & RSV1 == 0));
+                prop_assert!(fragments.iter().all(|it| it.first & 0x30 == 0), "RSV2 and RSV3");
             }
         }
     }
@@ -380,3 +401,5 @@ fn model(frames: Vec<(u8, Vec<u8>)>) -> Vec<Event> {
     }
     events
 }
+
+const RSV1: u8 = 0x40;
