@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use longwire::{Connect, WebSocket};
 use longwire_client::channel::{ChannelName, ClientMessage, Codec, ServerMessage};
 use longwire_load::process::Process;
+use socket2::SockRef;
 use tokio::net::TcpSocket;
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -45,6 +46,8 @@ pub struct Sample {
     pub queued: u64,
     /// Sessions that the server has.
     pub sessions: u64,
+    /// Those of them whose clients take too little.
+    pub congested: u64,
     /// Records that were delivered and checked, over all connections.
     pub delivered: u64,
 }
@@ -58,12 +61,12 @@ pub struct Report {
     pub delivered: u64,
     /// Connections that were opened again from their position.
     pub reconnects: u64,
-    /// Records that the server read again for those that had fallen behind.
+    /// Records that the server read again for them, and for those that had fallen behind.
     pub recovered: u64,
 }
 
-/// Runs it. Fails if a record is lost, doubled, changed or out of order, if a connection is lost, and if memory or what
-/// waits for clients grows.
+/// Runs it. Fails if a record is lost, doubled, changed or out of order, if a connection is lost, if memory grows, if more
+/// waits for a slow reader than may, and if none was slow.
 pub fn run(binary: &Path, plan: Plan, mut tell: impl FnMut(&Sample)) -> Result<Report> {
     let folder = tempfile::tempdir()?;
     let server = Server::start_with(binary, folder.path(), SETTINGS)?;
@@ -71,26 +74,35 @@ pub fn run(binary: &Path, plan: Plan, mut tell: impl FnMut(&Sample)) -> Result<R
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let soaked = runtime.block_on(Soak::new(server.address(), plan).run(process, &mut tell));
     let report = soaked.with_context(|| server.description())?;
-    check_growth(&report.samples)?;
+    check_memory(&report.samples)?;
+    let congested = report.samples.iter().map(|sample| sample.congested).max();
+    ensure!(congested > Some(0), "nobody fell behind: the slow readers were not slow");
     ensure!(report.reconnects > 0, "nobody came back");
     Ok(report)
 }
 
-fn check_growth(samples: &[Sample]) -> Result<()> {
+fn check_memory(samples: &[Sample]) -> Result<()> {
     let resident: Vec<u64> = samples.iter().map(|sample| sample.resident).collect();
-    let queued: Vec<u64> = samples.iter().map(|sample| sample.queued).collect();
-    let checked =
-        [("resident memory", resident, BUSY_KEEPS), ("what waits for clients", queued, 1 << 20)];
-    for (what, values, least) in checked {
-        if let Some((before, after)) = growth(&values, least) {
-            bail!("{what} grows: {before} bytes in the second quarter, {after} in the last");
-        }
+    if let Some((before, after)) = growth(&resident, PEAKS) {
+        bail!("resident memory grows: {before} bytes in the second quarter, {after} in the last");
+    }
+    for sample in samples {
+        let bound = (sample.congested + 1) * PER_CONGESTED;
+        ensure!(
+            sample.queued <= bound,
+            "{} bytes wait for {} congested sessions",
+            sample.queued,
+            sample.congested
+        );
     }
     Ok(())
 }
 
-/// Bytes that the busy channel comes to keep: in a short run it fills up until the end.
-const BUSY_KEEPS: u64 = 8 << 20;
+/// Bytes that the allocator may keep of the moments at which several slow readers catch up at once.
+const PEAKS: u64 = 4 << 20;
+
+/// Bytes that may wait for one congested session: `limits.queue_bytes` and a page.
+const PER_CONGESTED: u64 = 1 << 20;
 
 /// The traffic, and what all of its parts share.
 struct Soak {
@@ -118,6 +130,8 @@ struct Channel {
     name: ChannelName,
     /// Bytes of its publications.
     size: usize,
+    /// How many of them the server keeps in memory.
+    kept: usize,
     /// The `seq` of the last one that was acknowledged.
     tail: AtomicU64,
 }
@@ -125,17 +139,18 @@ struct Channel {
 impl Soak {
     fn new(address: SocketAddr, plan: Plan) -> Self {
         let many = (plan.connections / 100).max(2);
-        let named = |name: &str, count: usize, size: usize| {
+        let named = |name: &str, count: usize, size: usize, kept: usize| {
             let channel = |number| Channel {
                 name: ChannelName::new(&format!("{name}:{number}")).expect("a sound name"),
                 size,
+                kept,
                 tail: AtomicU64::new(0),
             };
             (0..count).map(channel).collect::<Vec<_>>()
         };
-        let mut channels = named("memory", many / 2, 200);
-        channels.extend(named("disk", many / 2, 200));
-        channels.extend(named("busy", 1, 16 << 10));
+        let mut channels = named("memory", many / 2, 200, KEPT_IN_MEMORY);
+        channels.extend(named("disk", many / 2, 200, 0));
+        channels.extend(named("busy", 1, 32 << 10, KEPT_BUSY));
         let (ended, ending) = watch::channel(false);
         let shared = Shared {
             address,
@@ -152,6 +167,7 @@ impl Soak {
     }
 
     async fn run(self, process: Process, tell: &mut impl FnMut(&Sample)) -> Result<Report> {
+        publisher::fill(&self.shared).await?;
         let mut parts = tokio::task::JoinSet::new();
         let (open, mut opened) = mpsc::unbounded_channel();
         for number in 0..self.plan.connections {
@@ -212,6 +228,7 @@ impl Soak {
             resident: process.resident()?,
             queued: metric(&metrics, "longwire_queue_bytes")?,
             sessions: metric(&metrics, "longwire_sessions")?,
+            congested: metric(&metrics, "longwire_congested_sessions")?,
             delivered: self.shared.delivered.load(Ordering::Relaxed),
         })
     }
@@ -233,8 +250,9 @@ impl Shared {
         let host = number / PER_SOURCE + 1;
         socket.bind(format!("127.0.0.{host}:0").parse()?)?;
         if self.is_slow(number) {
-            // So that it is the server that has to wait.
+            // So that it is the server that has to wait, and not the system.
             socket.set_recv_buffer_size(32 << 10)?;
+            SockRef::from(&socket).set_tcp_mss(1400)?;
         }
         let stream = timeout(PATIENCE, socket.connect(self.address)).await??;
         stream.set_nodelay(true)?;
@@ -279,15 +297,19 @@ fn metric(text: &str, name: &str) -> Result<u64> {
     Ok(value.trim().parse()?)
 }
 
-/// What is in memory is soon as much as is kept, so that what grows is something else.
 const SETTINGS: &[&str] = &[
+    "limits.publish_rate=100000",
     "namespaces.memory.durability=memory",
     "namespaces.memory.retention.count=20",
     "namespaces.disk.durability=disk",
     "namespaces.busy.durability=memory",
-    "namespaces.busy.retention.count=10000",
-    "namespaces.busy.retention.bytes=8MiB",
+    "namespaces.busy.retention.count=512",
+    "namespaces.busy.retention.bytes=64MiB",
 ];
+
+/// Records that a channel keeps in memory, by the settings.
+const KEPT_IN_MEMORY: usize = 20;
+const KEPT_BUSY: usize = 512;
 
 /// Connections that come back each second, over all.
 const RECONNECTS: u64 = 15;

@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use longwire::WebSocket;
 use longwire_client::channel::{
     ClientMessage, Connect, Payload, Publication, Publish, ServerMessage,
 };
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::{PATIENCE, PER_SOURCE, Shared, content, hear, say};
+use super::{Channel, PATIENCE, PER_SOURCE, Shared, content, hear, say};
 
 /// Some channels, and how often one of them gets a publication.
 #[derive(Clone, Debug)]
@@ -25,32 +26,62 @@ pub(super) fn groups(shared: &Shared) -> [Group; 3] {
     [
         Group { channels: 0..ordinary / 2, every: Duration::from_millis(50) },
         Group { channels: ordinary / 2..ordinary, every: Duration::from_millis(500) },
-        Group { channels: ordinary..shared.channels.len(), every: Duration::from_millis(50) },
+        Group { channels: ordinary..shared.channels.len(), every: Duration::from_millis(20) },
     ]
+}
+
+/// Publishes as much as is kept in memory, so that this grows no more.
+pub(super) async fn fill(shared: &Shared) -> Result<()> {
+    let mut publisher = Publisher::open(shared).await?;
+    for channel in &shared.channels {
+        for _ in 0..channel.kept {
+            publisher.publish(channel).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Publishes to the channels in turn until the end.
 pub(super) async fn publish(shared: &Shared, group: Group) -> Result<()> {
-    let mut socket = shared.connect(PER_SOURCE - 1).await?;
-    say(&socket, &ClientMessage::Connect(Box::new(Connect { id: 0, ..Connect::default() })))
-        .await?;
-    let connected = hear(&mut socket).await?;
-    ensure!(matches!(connected[..], [ServerMessage::Connected(_)]), "{connected:?}");
+    let mut publisher = Publisher::open(shared).await?;
     let mut ended = shared.ended.clone();
     let mut interval = interval(group.every);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for (id, index) in (1..).zip(group.channels.clone().cycle()) {
+    for index in group.channels.clone().cycle() {
         tokio::select! {
             _ = interval.tick() => {}
             // An error says that nobody is there to wait for.
             _ = ended.wait_for(|ended| *ended) => return Ok(()),
         }
-        let channel = &shared.channels[index];
+        publisher.publish(&shared.channels[index]).await?;
+    }
+    Ok(())
+}
+
+/// A session that publishes; nobody else publishes to its channels meanwhile.
+struct Publisher {
+    socket: WebSocket,
+    id: u64,
+}
+
+impl Publisher {
+    async fn open(shared: &Shared) -> Result<Self> {
+        let mut socket = shared.connect(PER_SOURCE - 1).await?;
+        let connect = Box::new(Connect { id: 0, ..Connect::default() });
+        say(&socket, &ClientMessage::Connect(connect)).await?;
+        let connected = hear(&mut socket).await?;
+        ensure!(matches!(connected[..], [ServerMessage::Connected(_)]), "{connected:?}");
+        Ok(Self { socket, id: 0 })
+    }
+
+    /// Publishes what the channel's next record has to say.
+    async fn publish(&mut self, channel: &Channel) -> Result<()> {
         let seq = channel.tail.load(Ordering::Acquire) + 1;
+        self.id += 1;
         let publication = Publication::new(Payload::text(content(channel, seq)));
         let publish = Box::new(Publish { channel: channel.name.clone(), publication });
-        say(&socket, &ClientMessage::Publish { id, publish }).await?;
-        let answer = timeout(PATIENCE, hear(&mut socket)).await.context("no answer")??;
+        say(&self.socket, &ClientMessage::Publish { id: self.id, publish }).await?;
+        let answer = timeout(PATIENCE, hear(&mut self.socket)).await.context("no answer")??;
         let is_next = match answer[..] {
             [ServerMessage::Published { published, .. }] => {
                 published.position.is_some_and(|position| position.seq == seq)
@@ -59,6 +90,6 @@ pub(super) async fn publish(shared: &Shared, group: Group) -> Result<()> {
         };
         ensure!(is_next, "publication {seq} was answered {answer:?}");
         channel.tail.store(seq, Ordering::Release);
+        Ok(())
     }
-    Ok(())
 }

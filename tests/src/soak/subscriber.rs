@@ -98,7 +98,8 @@ impl Follower<'_> {
         slow: bool,
     ) -> Result<After> {
         let mut ended = self.shared.ended.clone();
-        let mut pause_at = Instant::now() + PAUSE;
+        // At once, so that the first catching up, and the memory it takes, is long over when growth is judged.
+        let mut pause_at = Instant::now();
         loop {
             let is_over = *ended.borrow();
             if is_over && self.seq() == self.channel.tail.load(Ordering::Acquire) {
@@ -108,6 +109,8 @@ impl Follower<'_> {
                 // Nothing is read until this is over, or everything is.
                 let _ = timeout(PAUSE, ended.wait_for(|ended| *ended)).await;
                 pause_at = Instant::now() + PAUSE;
+                // It may be over meanwhile, and `changed` says that once.
+                continue;
             }
             let messages = tokio::select! {
                 messages = hear(socket) => messages?,
@@ -171,4 +174,4 @@ fn chance(random: &mut u64) -> f64 {
 }
 
 /// For how long a slow reader reads, and then does not.
-const PAUSE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(4);
