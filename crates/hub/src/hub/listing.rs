@@ -67,13 +67,11 @@ impl Hub {
             listing.found.push(info);
         }
         let is_full = listing.found.len() == most;
-        match last.filter(|_| more && !is_full) {
-            Some(last) => self.read_channels(listing, Some(last)),
-            None => {
-                let Listing { request, found, .. } = *listing;
-                let next = found.last().filter(|_| is_cut || more).map(|it| it.channel.clone());
-                self.respond(request, Ok(Answer::Channels { channels: found, next }));
-            }
+        if let Some(last) = last.filter(|_| more && !is_full) {
+            return self.read_channels(listing, Some(last));
         }
+        let Listing { request, found, .. } = *listing;
+        let next = found.last().filter(|_| is_cut || more).map(|it| it.channel.clone());
+        self.respond(request, Ok(Answer::Channels { channels: found, next }));
     }
 }
