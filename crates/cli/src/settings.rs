@@ -1,9 +1,6 @@
 //! The server's configuration, as the commands that need it find it.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use longwire_server::config::{Config, ConfigError, Overrides};
 
@@ -30,11 +27,7 @@ impl SettingsArgs {
         for (key, value) in options {
             overrides.set(*key, *value);
         }
-        // What is not UTF-8 is no setting.
-        let variables = env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| !OF_CLIENTS.contains(&name.as_str()));
-        Ok(Config::from_layers(self.config.as_deref(), variables, &overrides)?)
+        Ok(Config::load(self.config.as_deref(), &overrides)?)
     }
 
     /// What the configuration's file is called, or that there is none.
@@ -64,9 +57,6 @@ fn setting(text: &str) -> Result<(String, String), String> {
 
 /// What is read where no file is named.
 pub(crate) const DEFAULT_FILE: &str = "longwire.toml";
-
-/// Variables that begin as those of the configuration do, and belong to commands that are clients.
-const OF_CLIENTS: &[&str] = &["LONGWIRE_TOKEN", "LONGWIRE_URL"];
 
 #[cfg(test)]
 mod tests {

@@ -58,6 +58,11 @@ impl Permissions {
         self.0.iter().any(|(pattern, actions)| actions.has(action) && pattern.matches(channel))
     }
 
+    /// Whether `action` is allowed on any channel.
+    pub fn allow_somewhere(&self, action: Action) -> bool {
+        self.0.iter().any(|(_, actions)| actions.has(action))
+    }
+
     /// Whether everything may be managed: what the list of connections and the end of one need.
     pub fn administer(&self) -> bool {
         self.0.iter().any(|(pattern, actions)| {

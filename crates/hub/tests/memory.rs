@@ -213,6 +213,39 @@ fn what_is_held_over_the_rate_is_bounded_and_given_back() {
     assert!(HELD.get() <= before, "{} bytes are left", HELD.get() - before);
 }
 
+#[test]
+fn a_rate_of_a_namespace_is_forgotten_once_it_makes_no_difference() {
+    let mut process = Process::new();
+    let mut namespace = longwire_hub::Namespace::default();
+    namespace.access = longwire_hub::Access::OPEN;
+    namespace.publish_rate = Some(10);
+    let mut config = HubConfig::default();
+    config.namespaces = longwire_hub::Namespaces::new(namespace, []);
+    process.hub.reconfigure(config);
+    process.connect(0, "a");
+    let publish = |process: &mut Process| {
+        let publication = Publication { ephemeral: true, ..Publication::new(Payload::text("x")) };
+        let channel = ChannelName::new("a").expect("valid");
+        let publish = Box::new(Publish { channel, publication });
+        let message = ClientMessage::Publish { id: 1, publish };
+        process.input(Input::Received { session: SessionId::new(0, 1), message, bytes: 100 });
+    };
+    let rest = |process: &mut Process| {
+        process.now.instant += Duration::from_secs(3);
+        process.now.unix_ms += 3_000;
+        process.hub.handle_timeout(process.now);
+        while process.hub.poll_effect().is_some() {}
+    };
+    // Tables grow with what comes first.
+    publish(&mut process);
+    rest(&mut process);
+    let before = HELD.get();
+    publish(&mut process);
+    assert!(HELD.get() > before);
+    rest(&mut process);
+    assert_eq!(HELD.get() - before, 0);
+}
+
 fn append(channel: &str, publication: Publication) -> Request {
     Request::Append {
         channel: ChannelName::new(channel).expect("valid"),

@@ -96,13 +96,11 @@ impl App {
 
     /// Whether requests are served, or why not.
     pub(crate) fn admit(&self) -> Result<(), Refusal> {
-        let words = match self.phase() {
-            Phase::Ready => return Ok(()),
-            Phase::Starting => "the server is starting: try again in a moment",
-            Phase::Draining => "the server is stopping: try again, at the same address or another",
-        };
-        let retry_after_ms = Some(RETRY_MS);
-        Err(Refusal { retry_after_ms, ..Refusal::new(ErrorCode::Unavailable, words) })
+        match self.phase() {
+            Phase::Ready => Ok(()),
+            Phase::Starting => Err(unavailable("the server is starting: try again in a moment")),
+            Phase::Draining => Err(stopping()),
+        }
     }
 
     /// The node. Only for requests that were admitted.
@@ -118,7 +116,8 @@ impl App {
     /// Who it is, by what they present.
     pub(crate) async fn authorise(&self, token: Option<String>) -> Result<Identity, Denied> {
         let credentials = Credentials { token, ticket: None };
-        self.service().authoriser.authorise(&credentials, unix_ms()).decide().await
+        let authorisation = self.service().authoriser.authorise(&credentials, unix_ms());
+        authorisation.decide(self.config.limits.connect_timeout.0).await
     }
 
     /// Lets development mode cut this session's transport, which the current task runs.
@@ -137,6 +136,16 @@ impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App").field("phase", &self.phase()).finish_non_exhaustive()
     }
+}
+
+/// The refusal of whatever comes too late.
+pub(crate) fn stopping() -> Refusal {
+    unavailable("the server is stopping: try again, at the same address or another")
+}
+
+fn unavailable(words: &str) -> Refusal {
+    let retry_after_ms = Some(RETRY_MS);
+    Refusal { retry_after_ms, ..Refusal::new(ErrorCode::Unavailable, words) }
 }
 
 const RETRY_MS: u64 = 1000;

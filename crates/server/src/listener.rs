@@ -34,7 +34,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 use tracing::{debug, warn};
 
-use crate::{app::App, config::LimitsConfig, http::network, upgrade};
+use crate::{
+    app::{App, stopping},
+    config::LimitsConfig,
+    http::network,
+    upgrade,
+};
 
 /// Accepts connections and serves each in a task of its own.
 pub(crate) struct Listener {
@@ -95,7 +100,10 @@ impl Front {
         let left = self.tasks.len();
         self.aborting.cancel();
         self.sockets.close_all(longwire::CloseCode::GOING_AWAY, Duration::ZERO).await;
-        self.tasks.wait().await;
+        // Each has been told, and has nothing more to wait for; the end does not rest on that.
+        if timeout(LAST, self.tasks.wait()).await.is_err() {
+            warn!(left = self.tasks.len(), "connections did not even end when they were cut");
+        }
         left
     }
 }
@@ -194,8 +202,7 @@ async fn open(front: Arc<Front>, stream: TcpStream, peer: SocketAddr) -> Option<
     };
     let Ok(Ok(length)) = peeked else { return None };
     if !upgrade::is_for_socket(&head[..length]) {
-        http(&front, stream, peer).await;
-        return None;
+        return http(&front, stream, peer).await;
     }
     let incoming = match front.acceptor.read(stream).await {
         Ok(incoming) => incoming.from_peer(peer),
@@ -206,8 +213,13 @@ async fn open(front: Arc<Front>, stream: TcpStream, peer: SocketAddr) -> Option<
         }
     };
     let request = incoming.request();
-    match upgrade::plan(&front.app, request.uri(), request.headers(), incoming.subprotocols()).await
-    {
+    let (uri, headers) = (request.uri(), request.headers());
+    let plan = tokio::select! {
+        plan = upgrade::plan(&front.app, uri, headers, incoming.subprotocols()) => plan,
+        // Whoever is still being asked who this is may take longer than there is time.
+        () = front.stopping.cancelled() => Err(stopping()),
+    };
+    match plan {
         Ok(plan) => {
             let answer = plan.answer(incoming.answer());
             let app = front.app.clone();
@@ -229,13 +241,15 @@ async fn open(front: Arc<Front>, stream: TcpStream, peer: SocketAddr) -> Option<
     }
 }
 
-/// HTTP/1.1 until the connection ends, or is upgraded.
-async fn http(front: &Arc<Front>, stream: TcpStream, peer: SocketAddr) {
+/// HTTP/1.1 until the connection ends, or is a WebSocket's, which then follows in the same place.
+async fn http(front: &Arc<Front>, stream: TcpStream, peer: SocketAddr) -> Option<Stage> {
     let limits = &front.app.config.limits;
+    let behind = BehindHttp { acceptor: front.acceptor.clone(), next: Arc::default() };
+    let next = behind.next.clone();
     let service = service_fn(|request: Request<IncomingBody>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        request.extensions_mut().insert(Upgrader(front.acceptor.clone()));
+        request.extensions_mut().insert(behind.clone());
         front.router.clone().call(request)
     });
     let head_bytes = limits.head_bytes.bytes();
@@ -256,18 +270,30 @@ async fn http(front: &Arc<Front>, stream: TcpStream, peer: SocketAddr) {
                 connection.as_mut().graceful_shutdown();
                 continue;
             }
-            () = front.aborting.cancelled() => return,
+            () = front.aborting.cancelled() => return None,
         };
         if let Err(error) = result {
             debug!(%peer, %error, "an HTTP connection failed");
+            return None;
         }
-        return;
+        return next.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
 /// How `WebSocket`s are accepted behind hyper; in each request's extensions.
-#[derive(Clone, Debug)]
-pub(crate) struct Upgrader(pub(crate) Acceptor);
+#[derive(Clone)]
+pub(crate) struct BehindHttp {
+    pub(crate) acceptor: Acceptor,
+    next: Arc<Mutex<Option<Stage>>>,
+}
+
+impl BehindHttp {
+    /// What the connection is for once hyper has let go of it. It keeps its task, and with it its places within the limits.
+    pub(crate) fn follow(&self, attended: impl Future<Output = ()> + Send + 'static) {
+        let stage = Stage(Box::pin(attended.map(|()| None)));
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(stage);
+    }
+}
 
 /// How `WebSocket`s are accepted. Origins are checked by the rule that HTTP has too.
 fn acceptor(limits: &LimitsConfig) -> Acceptor {
@@ -337,6 +363,9 @@ fn is_of_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
     )
 }
+
+/// For connections that are cut.
+const LAST: Duration = Duration::from_secs(2);
 
 /// Bytes that are looked at: the first line of nearly every request. A longer one goes through hyper.
 const HEAD_PEEKED: usize = 1024;

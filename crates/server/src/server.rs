@@ -115,6 +115,7 @@ impl Server {
             config: hub,
             storage,
             authoriser: authoriser.clone(),
+            authorise_timeout: app.config.limits.connect_timeout.0,
             wake,
             queue_bytes: app.config.limits.queue_bytes.bytes(),
         });
@@ -171,8 +172,11 @@ impl Running {
         let node = self.node.clone();
         let stopped = async {
             node.stop().await;
-            // An error says that the node had panicked, which was logged.
-            let _ = self.node_task.await;
+            // Whoever waited for the end of the server may have seen this task's before.
+            if !self.node_task.is_finished() {
+                // An error says that the node had panicked, which was logged.
+                let _ = self.node_task.await;
+            }
         };
         let limit = deadline.saturating_duration_since(Instant::now()).max(LOG_TIME);
         tokio::select! {

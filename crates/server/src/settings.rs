@@ -3,8 +3,9 @@
 use longwire_channel::{Policy, Start};
 use longwire_hub::{Access, Durability, HubConfig, Namespace, Namespaces, Retention, Who};
 
-use crate::config::{
-    self, Config, DEFAULT_NAMESPACE, NamespaceConfig, PolicyName, StartName, WhoName,
+use crate::{
+    config::{self, Config, DEFAULT_NAMESPACE, NamespaceConfig, PolicyName, StartName, WhoName},
+    http::BATCH_MAX,
 };
 
 /// The hub's settings.
@@ -15,6 +16,7 @@ pub(crate) fn hub(config: &Config) -> HubConfig {
     hub.max_sessions = limits.connections;
     hub.max_subscriptions = limits.subscriptions;
     hub.max_message_bytes = limits.message_bytes.0;
+    hub.max_batch = BATCH_MAX;
     hub.publish_rate = limits.publish_rate;
     hub.connect_timeout = limits.connect_timeout.0;
     hub.ping_interval = limits.ping_interval.0;

@@ -36,8 +36,8 @@ pub(crate) fn is_for_socket(head: &[u8]) -> bool {
         return false;
     };
     let path = &target[..end];
-    path == CONNECT.as_bytes()
-        || (path.starts_with(CHANNELS.as_bytes()) && path.ends_with(SOCKET.as_bytes()))
+    let channel = path.strip_prefix(CHANNELS.as_bytes());
+    path == CONNECT.as_bytes() || channel.is_some_and(|it| it.ends_with(SOCKET.as_bytes()))
 }
 
 /// What a request is for, and whether it may.
@@ -125,6 +125,7 @@ mod tests {
             "GET /v1/connected HTTP/1.1\r\n",
             "POST /v1/connect HTTP/1.1\r\n",
             "GET /v1/channels/a/messages HTTP/1.1\r\n",
+            "GET /v1/channels/socket HTTP/1.1\r\n",
             "GET / HTTP/1.1\r\n",
         ] {
             assert!(!is_for_socket(head.as_bytes()), "{head}");

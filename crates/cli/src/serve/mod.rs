@@ -77,6 +77,12 @@ fn supervise(config: &Config) -> Result<(), Failure> {
     let command = |address: Option<&str>| {
         let mut command = tokio::process::Command::new(&program);
         command.args(env::args_os().skip(1)).arg("--supervised");
+        for (name, _) in env::vars_os() {
+            // The warning about it was this process's.
+            if name.to_str().is_some_and(Config::passes_over) {
+                command.env_remove(name);
+            }
+        }
         if let Some(address) = address {
             command.args(["--listen", address]);
         }

@@ -127,6 +127,35 @@ fn a_killed_server_is_back_on_its_port_with_its_data() {
 }
 
 #[test]
+fn it_can_be_asked_to_die_as_by_a_signal() {
+    let mut served = serve(&[]);
+    served.publish("one");
+    let child = served.child();
+    // As README has it; the answer goes out before the end.
+    shell(&format!("curl -sS -X POST {}/dev/kill", served.url)).wait().assert_quiet_success();
+    let died = served.process.error_line();
+    assert_eq!(died, "longwire: the server died (signal: 9 (SIGKILL)); it is started again");
+    assert!(served.process.error_line().starts_with("longwire: the server is back on "));
+    assert_ne!(served.child(), child);
+    assert!(served.publish("two").contains("\"seq\":2"));
+}
+
+#[test]
+fn variables_of_others_are_told_once_and_passed_over() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let mut command = longwire(&["serve", "--listen", "127.0.0.1:0"]);
+    let others = [("LONGWIRE_PORT_80_TCP", "tcp://10.0.0.7:80"), ("LONGWIRE_LISTN", "x")];
+    let mut process = Process::spawn(command.envs(others).current_dir(folder.path()));
+    assert!(process.line().starts_with("listening on "));
+    process.signal(Signal::TERM);
+    let ended = process.wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 2, "{ended:?}");
+    assert!(ended.stderr.contains("LONGWIRE_PORT_80_TCP is no setting"), "{ended:?}");
+    assert!(ended.stderr.contains("write LONGWIRE_LISTEN if"), "{ended:?}");
+}
+
+#[test]
 fn a_signal_ends_the_supervisor_and_the_server_in_time() {
     for signal in [Signal::TERM, Signal::INT] {
         let served = serve(&[]);

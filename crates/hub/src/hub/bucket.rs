@@ -24,6 +24,15 @@ impl Bucket {
         over.div_ceil(u64::from(rate.max(1)))
     }
 
+    /// After how many milliseconds nothing is missing, if that time comes.
+    pub(super) fn full_in(&self, rate: u32, now: Tick) -> Option<u64> {
+        let missing = self.missing(rate, now);
+        if missing == 0 {
+            return Some(0);
+        }
+        (rate > 0).then(|| missing.div_ceil(u64::from(rate)))
+    }
+
     /// Takes a token that there is.
     pub(super) fn take(&mut self, rate: u32, now: Tick) {
         self.taken = self.missing(rate, now).saturating_add(TOKEN);

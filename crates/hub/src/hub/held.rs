@@ -38,9 +38,13 @@ pub(super) struct HeldPublication {
     pub(super) bytes: usize,
 }
 
-/// How often a session published in each namespace that limits that.
+/// How often a session published in each namespace that limits that, for as long as it makes a difference.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rates(Vec<(Arc<Namespace>, Bucket)>);
+pub(super) struct Rates {
+    buckets: Vec<(Arc<Namespace>, Bucket)>,
+    /// When all of them are full again, as if there had been nothing.
+    full_at: Tick,
+}
 
 impl Hub {
     /// Submits a publication that was checked, or holds it behind those before it.
@@ -55,7 +59,11 @@ impl Hub {
         let namespace = self.config.namespaces.of(&publication.channel);
         if busy.held.queue.is_empty() {
             let Err(wait) = busy.rates.take(&mut session.bucket, rate, namespace, now) else {
+                let is_rated = !busy.rates.is_empty();
                 self.append_held(id, publication);
+                if is_rated {
+                    self.arm(id);
+                }
                 return Ok(());
             };
             busy.held.next = now.saturating_add(wait);
@@ -81,7 +89,8 @@ impl Hub {
         Ok(())
     }
 
-    /// Submits what is held and whose time has come: as many at once as the rate allows by now.
+    /// Submits what is held and whose time has come, as many at once as the rate allows by now; and forgets what no
+    /// longer makes a difference.
     pub(super) fn submit_held(&mut self, id: SessionId) {
         let (rate, now) = (self.config.publish_rate, self.now);
         let Some(session) = self.sessions.get_mut(id) else { return };
@@ -89,6 +98,7 @@ impl Hub {
         if busy.held.shut_until <= now {
             busy.held.shut_until = 0;
         }
+        busy.rates.forget(now);
         if busy.held.next > now {
             return session.tidy();
         }
@@ -206,7 +216,18 @@ impl Held {
 
 impl Rates {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.buckets.is_empty()
+    }
+
+    /// When they can be forgotten.
+    pub(super) fn due(&self) -> Tick {
+        if self.is_empty() { NEVER } else { self.full_at }
+    }
+
+    fn forget(&mut self, now: Tick) {
+        if self.full_at <= now {
+            *self = Self::default();
+        }
     }
 
     /// Takes a token of the session's bucket, and one of the namespace's; otherwise tells after how many milliseconds
@@ -227,17 +248,19 @@ impl Rates {
         bucket.take(rate, now);
         if let Some((rate, own)) = own {
             own.take(rate, now);
+            let full_at = own.full_in(rate, now).map_or(NEVER, |wait| now.saturating_add(wait));
+            self.full_at = self.full_at.max(full_at);
         }
         Ok(())
     }
 
     fn of(&mut self, namespace: &Arc<Namespace>, now: Tick) -> &mut Bucket {
-        let known = self.0.iter().position(|(it, _)| Arc::ptr_eq(it, namespace));
+        let known = self.buckets.iter().position(|(it, _)| Arc::ptr_eq(it, namespace));
         let at = known.unwrap_or_else(|| {
-            self.0.push((Arc::clone(namespace), Bucket::new(now)));
-            self.0.len() - 1
+            self.buckets.push((Arc::clone(namespace), Bucket::new(now)));
+            self.buckets.len() - 1
         });
-        &mut self.0[at].1
+        &mut self.buckets[at].1
     }
 }
 

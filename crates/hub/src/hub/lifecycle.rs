@@ -228,7 +228,8 @@ impl Hub {
                 let grace = millis(self.config.expiry_grace);
                 let stall = millis(self.config.stall_timeout);
                 let expiry = session.expires_at.saturating_add(grace);
-                let held = session.busy.as_ref().map_or(NEVER, |busy| busy.held.due());
+                let busy = session.busy.as_ref();
+                let held = busy.map_or(NEVER, |busy| busy.held.due().min(busy.rates.due()));
                 let stalled = session.congested_at.saturating_add(stall);
                 expiry.min(session.ping_at).min(stalled).min(held)
             }

@@ -7,6 +7,7 @@ mod delivery;
 mod held;
 mod history;
 mod lifecycle;
+mod listing;
 mod opening;
 mod pending;
 mod publishing;

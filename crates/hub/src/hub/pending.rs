@@ -2,9 +2,9 @@
 
 use longwire_channel::{ChannelName, History, Published, Refusal};
 
-use super::Hub;
+use super::{Hub, listing::Listing};
 use crate::{
-    Permissions, SessionId,
+    SessionId,
     broker::{Error, Response},
 };
 
@@ -25,8 +25,8 @@ pub(super) enum Pending {
     Request(u64),
     /// To look at a channel.
     Info { request: u64, channel: ChannelName },
-    /// To list those channels that these allow to manage.
-    Channels { request: u64, permissions: Permissions },
+    /// To list channels.
+    Channels(Box<Listing>),
 }
 
 /// Who published.
@@ -94,9 +94,7 @@ impl Hub {
             (Pending::Info { request, channel }, result) => {
                 self.info_read(request, channel, result);
             }
-            (Pending::Channels { request, permissions }, result) => {
-                self.channels_read(request, &permissions, result);
-            }
+            (Pending::Channels(listing), result) => self.channels_read(listing, result),
         }
     }
 }

@@ -142,6 +142,11 @@ impl Hub {
             ));
         }
         let bad = |words| Err(Refusal::new(ErrorCode::BadRequest, words));
+        if publication.event.as_ref().is_some_and(|it| it.as_str().starts_with(OWN_EVENTS)) {
+            return bad(
+                "events that begin with `longwire.` are the server's own words to readers: name it otherwise",
+            );
+        }
         if publication.key.is_some() && publication.producer.is_some() {
             return bad("a publication has a key or a producer, not both: leave one out");
         }
@@ -164,3 +169,6 @@ impl Hub {
         Ok(())
     }
 }
+
+/// How the events begin by which a stream of server-sent events tells of losses, resets and ends.
+const OWN_EVENTS: &str = "longwire.";

@@ -79,10 +79,7 @@ impl Hub {
                 self.submit(Request::Info { channel }, pending);
             }
             Operation::Channels { after, limit } => {
-                let pending =
-                    Pending::Channels { request, permissions: identity.permissions.clone() };
-                let limit = limit.clamp(1, MAX_LIST);
-                self.submit(Request::Channels { after, limit }, pending);
+                self.list_channels(request, &identity.permissions, after, limit.clamp(1, MAX_LIST));
             }
             Operation::Connections { after, user, limit } => {
                 check_administer(identity)?;
@@ -247,28 +244,7 @@ impl Hub {
         self.respond(request, outcome);
     }
 
-    pub(super) fn channels_read(
-        &mut self,
-        request: u64,
-        permissions: &crate::Permissions,
-        result: Result<Response, Error>,
-    ) {
-        let outcome = match result {
-            Ok(Response::Channels { channels, more }) => {
-                let next = channels.last().map(|(name, _)| name.clone()).filter(|_| more);
-                let channels = channels
-                    .into_iter()
-                    .filter(|(name, _)| permissions.allow(name, Action::Manage))
-                    .map(|(name, info)| self.look_at(name, info))
-                    .collect();
-                Ok(Answer::Channels { channels, next })
-            }
-            result => Err(error_of(result).refusal()),
-        };
-        self.respond(request, outcome);
-    }
-
-    fn look_at(&self, channel: ChannelName, info: Info) -> ChannelInfo {
+    pub(super) fn look_at(&self, channel: ChannelName, info: Info) -> ChannelInfo {
         let here = self.channels.find(&channel);
         let subscriptions = here.map_or(0, |key| self.channels[key].members().len() as u64);
         let Info { position, first, bytes, ended } = info;

@@ -116,6 +116,17 @@ fn what_contradicts_itself_is_a_bad_request() {
 }
 
 #[test]
+fn nobody_publishes_the_words_that_the_server_has_for_readers() {
+    let mut hall = Hall::new();
+    let session = hall.connect();
+    let named = |event| Publication { event: Some(token(event)), ..publication("x") };
+    let command = publish(1, "a", named("longwire.ended"));
+    hall.refused(session, command, ErrorCode::BadRequest, "`longwire.`");
+    hall.receive(session, publish(2, "a", named("longwired")));
+    assert_eq!(answered(&mut hall, session), (2, Some(1), false));
+}
+
+#[test]
 fn a_namespace_may_take_no_ephemeral_publications() {
     let mut namespace = Namespace::default();
     namespace.ephemeral = false;

@@ -159,7 +159,27 @@ fn channels_are_listed_a_page_at_a_time_as_far_as_they_may_be_managed() {
     let some = permissions(&[("b", &[Action::Manage])]);
     let (found, next) = channels(hall.ask_as(some, Operation::Channels { after: None, limit: 3 }));
     let names: Vec<_> = found.iter().map(|it| it.channel.as_str()).collect();
-    assert_eq!((names, next.as_deref()), (vec!["b"], Some("c")));
+    assert_eq!((names, next), (vec!["b"], None));
+}
+
+#[test]
+fn a_list_of_channels_names_none_that_the_caller_may_not_manage() {
+    let mut hall = Hall::new();
+    for name in ["a", "b:1", "c", "d", "b:2", "e"] {
+        hall.publish(name, "x");
+    }
+    let mut list = |pattern, action, after: Option<&str>, limit| {
+        let operation = Operation::Channels { after: after.map(channel), limit };
+        let (found, next) = channels(hall.ask_as(permissions(&[(pattern, &[action])]), operation));
+        let names: Vec<_> = found.iter().map(|it| it.channel.as_str().to_owned()).collect();
+        (names.join(" "), next)
+    };
+    let some = |name: &str| Some(name.to_owned());
+    assert_eq!(list("*", Action::Subscribe, None, 1), (String::new(), None));
+    assert_eq!(list("b:*", Action::Manage, None, 1), ("b:1".to_owned(), some("b:1")));
+    assert_eq!(list("b:*", Action::Manage, Some("b:1"), 1), ("b:2".to_owned(), some("b:2")));
+    assert_eq!(list("b:*", Action::Manage, Some("b:2"), 1), (String::new(), None));
+    assert_eq!(list("b:*", Action::Manage, None, 3), ("b:1 b:2".to_owned(), None));
 }
 
 #[test]

@@ -8,10 +8,11 @@ mod keys;
 mod tickets;
 mod tokens;
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use longwire_channel::{CloseCode, ErrorCode, Refusal, Token};
 use longwire_hub::{Credentials, Denied, Identity, Permissions};
+use tokio::time::timeout;
 
 pub use self::{claims::Claims, tokens::sign_token};
 use self::{
@@ -35,7 +36,8 @@ pub trait Authoriser: Send + Sync + 'static {
 pub enum Authorisation {
     /// It is known at once.
     Decided(Result<Identity, Denied>),
-    /// Somebody else has to be asked.
+    /// Somebody else has to be asked. After `limits.connect_timeout` the answer is not waited for any more, and the future
+    /// is dropped; so it is when the client leaves before.
     Pending(Pin<Box<dyn Future<Output = Result<Identity, Denied>> + Send>>),
 }
 
@@ -45,6 +47,7 @@ pub(crate) struct Configured {
     tokens: TokenKeys,
     tickets: Tickets,
     ticket_ttl_s: u64,
+    leeway_s: u64,
     /// Whether a namespace lets people in that present nothing.
     open: bool,
 }
@@ -54,11 +57,20 @@ pub(crate) struct Configured {
 pub(crate) struct Everybody;
 
 impl Authorisation {
-    /// Waits for what it says.
-    pub async fn decide(self) -> Result<Identity, Denied> {
+    /// Waits for what it says, at most so long.
+    pub(crate) async fn decide(self, limit: Duration) -> Result<Identity, Denied> {
         match self {
             Self::Decided(outcome) => outcome,
-            Self::Pending(outcome) => outcome.await,
+            Self::Pending(outcome) => timeout(limit, outcome).await.unwrap_or_else(|_| {
+                let words = format!(
+                    "who this is was not known after {limit:?}: try again later; whoever runs the server \
+                     looks at what it asks"
+                );
+                Err(Denied {
+                    close: CloseCode::OVERLOADED,
+                    refusal: Refusal::new(ErrorCode::Unavailable, words),
+                })
+            }),
         }
     }
 }
@@ -103,6 +115,7 @@ impl Configured {
             tokens: TokenKeys::new(&config.auth)?,
             tickets: Tickets::new(&secret),
             ticket_ttl_s: config.auth.ticket_ttl.0.as_secs(),
+            leeway_s: config.auth.leeway.0.as_secs(),
             open: lets_anyone_in(config),
         })
     }
@@ -129,8 +142,11 @@ impl Configured {
         let permissions = claims::permissions(&claims.channels)
             .map_err(|error| unauthenticated(format!("the token's `channels`: {error}")))?;
         let user = user(claims.sub.as_deref())?;
-        let until = claims.exp.saturating_mul(1000);
-        let exp = claims.exp.min(unix_ms / 1000 + self.ticket_ttl_s);
+        // One that is over by this clock was let in since the clock that it was signed by may be behind.
+        let is_over = claims.exp <= unix_ms / 1000;
+        let end = claims.exp.saturating_add(if is_over { self.leeway_s } else { 0 });
+        let until = end.saturating_mul(1000);
+        let exp = end.min((unix_ms / 1000).saturating_add(self.ticket_ttl_s));
         let ticket = Ticket::new(claims.sub, exp, until, claims.channels);
         Ok(Identity {
             user,

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use figment::error::Kind;
+use figment::error::{Actual, Kind};
 
 /// A configuration that cannot be used. Its words name the place, the cause and the cure.
 #[derive(Debug)]
@@ -71,6 +71,12 @@ impl From<figment::Error> for Problem {
                 "it is missing: add it".to_owned()
             }
             Kind::InvalidType(given, expected) | Kind::InvalidValue(given, expected) => {
+                // What stands where secrets belong may be one.
+                let given = if path.first().is_some_and(|first| first == SECRETS) {
+                    kind_of(given).to_owned()
+                } else {
+                    given.to_string()
+                };
                 let expected = match expected.as_str() {
                     "usize" | "u64" | "u32" => "a whole number",
                     other => other,
@@ -83,6 +89,20 @@ impl From<figment::Error> for Problem {
         Self { source: source.unwrap_or_default(), key: path.join("."), words }
     }
 }
+
+fn kind_of(given: &Actual) -> &'static str {
+    match given {
+        Actual::Bool(_) => "a truth value",
+        Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) => "a number",
+        Actual::Char(_) | Actual::Str(_) => "a text",
+        Actual::Seq => "a list",
+        Actual::Map => "a table",
+        _ => "something else",
+    }
+}
+
+/// The section that has secrets.
+const SECRETS: &str = "auth";
 
 fn known_keys(known: &[&str]) -> String {
     if known.is_empty() {

@@ -30,8 +30,8 @@ pub struct LimitsConfig {
     /// Bytes that may wait for one client; beyond it each of its subscriptions does what its policy says. Default:
     /// 256 KiB.
     pub queue_bytes: Size,
-    /// Time for the first bytes of a connection, for a WebSocket's opening handshake, and for a client's `connect`.
-    /// Default: 10 s.
+    /// Time for the first bytes of a connection, for a WebSocket's opening handshake, for a client's `connect`, and for
+    /// finding out who it is where somebody else has to be asked. Default: 10 s.
     pub connect_timeout: Span,
     /// Time for the head of an HTTP request, the wait for it on a kept connection included. Default: 75 s.
     pub idle_timeout: Span,

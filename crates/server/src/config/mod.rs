@@ -4,6 +4,7 @@ mod auth;
 mod error;
 mod layers;
 mod limits;
+mod metrics;
 mod namespaces;
 mod values;
 
@@ -22,6 +23,7 @@ pub use self::{
     error::{ConfigError, Problem},
     layers::Overrides,
     limits::{LimitsConfig, ShutdownConfig},
+    metrics::MetricsConfig,
     namespaces::{
         AccessConfig, Durability, NamespaceConfig, PolicyName, RetentionConfig, StartName, WhoName,
     },
@@ -46,6 +48,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// What channels are like, by the part of their name before the first `:`.
     pub namespaces: BTreeMap<String, NamespaceConfig>,
+    /// Who may see what is measured.
+    pub metrics: MetricsConfig,
     /// How the server stops.
     pub shutdown: ShutdownConfig,
 }
@@ -59,6 +63,7 @@ impl Default for Config {
             auth: AuthConfig::default(),
             limits: LimitsConfig::default(),
             namespaces: BTreeMap::new(),
+            metrics: MetricsConfig::default(),
             shutdown: ShutdownConfig::default(),
         }
     }
@@ -67,11 +72,19 @@ impl Default for Config {
 impl Config {
     /// Reads every layer: the file (`longwire.toml`, if it is there and no other is named), the process's environment,
     /// and what the command line gave.
+    ///
+    /// A variable that begins as ours do and names no section or key of the configuration is somebody else's, such as
+    /// those that Kubernetes sets for a service called `longwire`: it is passed over, with a warning in the log.
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
         let variables = env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
         Self::from_layers(file, variables, overrides)
+    }
+
+    /// Whether a variable of the environment is passed over by [`Self::load`] with a warning.
+    pub fn passes_over(variable: &str) -> bool {
+        layers::is_passed_over(variable)
     }
 
     /// As [`Self::load`], with another environment than the process's own.

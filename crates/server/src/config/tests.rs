@@ -105,6 +105,27 @@ fn an_unknown_key_is_told_with_its_place_and_those_there_are() {
 }
 
 #[test]
+fn variables_of_others_are_passed_over_and_ours_are_not() {
+    let others = [
+        ("LONGWIRE_CACHE", "/tmp"),
+        ("LONGWIRE_PORT", "tcp://10.0.0.7:80"),
+        ("LONGWIRE_PORT_80_TCP", "tcp://10.0.0.7:80"),
+        ("LONGWIRE_SERVICE_HOST", "10.0.0.7"),
+        ("LONGWIRE_", ""),
+    ];
+    assert_eq!(read("", &others, &[]).expect("sound"), Config::default());
+    for (name, value, cure) in [
+        ("LONGWIRE_LIMITS__CONNECTIONS", "many", "a whole number"),
+        ("LONGWIRE_LIMITS__CONECTIONS", "1", "no such key"),
+        ("LONGWIRE_LIMITS", "1", "`limits`"),
+        ("LONGWIRE_AUTH__API_KEYS", "[{ nam = 'a' }]", "no such key"),
+    ] {
+        let words = words("", &[(name, value)], &[]);
+        assert!(words.contains(name) && words.contains(cure), "{words}");
+    }
+}
+
+#[test]
 fn a_value_of_the_wrong_kind_is_told_with_what_to_write() {
     for (file, key, cure) in [
         ("[limits]\nconnections = 'many'", "limits.connections", "a whole number"),
@@ -195,6 +216,32 @@ fn development_mode_is_for_loopback_without_credentials() {
     assert!(!is_development("listen = '0.0.0.0:8000'"));
     assert!(!is_development("[auth]\nhmac_secret = '0123456789abcdef0123456789abcdef'"));
     assert!(!is_development("[auth]\napi_keys = [{ name = 'a', key = '0123456789abcdef' }]"));
+}
+
+#[test]
+fn a_time_or_a_number_that_no_clock_has_is_refused() {
+    for file in
+        ["[shutdown]\ntimeout = '500000000000 years'", "[limits]\nevents_interval = '101 years'"]
+    {
+        let words = words(file, &[], &[]);
+        assert!(words.contains("100 years"), "{words}");
+    }
+    assert!(read("[limits]\nidle_timeout = '99 years'", &[], &[]).is_ok());
+}
+
+#[test]
+fn a_secret_of_the_wrong_kind_is_not_shown_either() {
+    for (file, key) in [
+        ("[auth]\nhmac_secret = 81237612", "auth.hmac_secret"),
+        ("[auth]\napi_keys = 'key-81237612'", "auth.api_keys"),
+        ("[auth]\napi_keys = ['key-81237612']", "auth.api_keys.0"),
+        ("[auth]\napi_keys = [{ name = 'a', key = 81237612 }]", "auth.api_keys.0.key"),
+        ("auth = 'key-81237612'", "auth"),
+    ] {
+        let words = words(file, &[], &[]);
+        assert!(words.contains(&format!("`{key}`")), "{words}");
+        assert!(!words.contains("81237612"), "{words}");
+    }
 }
 
 #[test]

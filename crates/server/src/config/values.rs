@@ -96,14 +96,21 @@ impl<'de> Deserialize<'de> for Span {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
-                humantime::parse_duration(text)
-                    .map(Span)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+                let span = humantime::parse_duration(text)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))?;
+                // No clock of this machine goes much further.
+                if span > SPAN_MAX {
+                    return Err(E::custom("it is longer than 100 years: write a shorter time"));
+                }
+                Ok(Span(span))
             }
         }
         deserializer.deserialize_any(Visitor)
     }
 }
+
+/// The longest time: 100 years.
+const SPAN_MAX: Duration = Duration::from_hours(24 * 36_525);
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

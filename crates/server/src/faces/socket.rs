@@ -11,7 +11,7 @@ use longwire_hub::{Identity, Input, PipeInfo, Transport};
 
 use super::{content_message, end, send_or_end};
 use crate::{
-    app::App,
+    app::{App, Phase},
     node::Visitor,
     pipe::{Form, Live, Pipe, records},
 };
@@ -52,7 +52,7 @@ async fn begin(
 ) -> (Receiver, Visitor, ChannelName) {
     let (sender, receiver) = socket.split();
     let info = PipeInfo { transport: Transport::Socket, address };
-    let pipe = Box::new(ContentPipe { sender });
+    let pipe = Box::new(ContentPipe { sender, app: app.clone() });
     let Visit { channel, start, identity } = *visit;
     let visitor = app.node().open(pipe, info, Some(identity)).await;
     let session = visitor.session();
@@ -78,6 +78,7 @@ async fn publish(visitor: &Visitor, channel: &ChannelName, id: u64, message: Mes
 /// Contents alone, each a WebSocket message. What has no place in that ends the connection.
 struct ContentPipe {
     sender: Sender,
+    app: Arc<App>,
 }
 
 impl Pipe for ContentPipe {
@@ -133,7 +134,9 @@ impl Pipe for ContentPipe {
 
 impl ContentPipe {
     fn refuse(&self, refusal: &Refusal) {
-        end(&self.sender, close_code(refusal.code), &refusal.message);
+        let is_stopping = self.app.phase() == Phase::Draining && refusal.code.is_temporary();
+        let code = if is_stopping { CloseCode::GOING_AWAY } else { close_code(refusal.code) };
+        end(&self.sender, code, &refusal.message);
     }
 }
 

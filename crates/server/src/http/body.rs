@@ -1,11 +1,16 @@
 //! Bodies of requests: read within a limit and a time, and what they publish.
 
+use std::{fmt, marker::PhantomData};
+
 use axum::body::{Body, to_bytes};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use longwire_channel::{ChannelName, ErrorCode, Payload, Producer, Publication, Refusal, Token};
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned},
+};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
@@ -23,6 +28,12 @@ pub(super) struct Envelope {
     producer: Option<ProducerFields>,
     #[serde(default)]
     ephemeral: bool,
+}
+
+/// A list of which no more is kept than may be used, however long it is.
+pub(super) struct Few<T> {
+    kept: Vec<T>,
+    count: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,6 +83,46 @@ pub(super) fn publication(headers: &HeaderMap, body: Bytes) -> Result<Publicatio
         publication.event = Some(token("Longwire-Event", event)?);
     }
     Ok(publication)
+}
+
+impl<T> Few<T> {
+    /// All of it, unless there is too much.
+    pub(super) fn all(self, what: &str) -> Result<Vec<T>, Problem> {
+        let Self { kept, count } = self;
+        if count > kept.len() {
+            let words =
+                format!("{count} {what} at once, and {BATCH_MAX} may be: send several requests");
+            return Err(Problem(Refusal::new(ErrorCode::TooLarge, words)));
+        }
+        Ok(kept)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+            type Value = Few<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Few<T>, A::Error> {
+                let mut kept = Vec::new();
+                while kept.len() < BATCH_MAX {
+                    let Some(one) = list.next_element()? else { break };
+                    kept.push(one);
+                }
+                let mut count = kept.len();
+                while list.next_element::<de::IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Few { kept, count })
+            }
+        }
+        deserializer.deserialize_seq(Visitor(PhantomData))
+    }
 }
 
 impl Envelope {
@@ -147,6 +198,9 @@ pub(super) fn text_header<'h>(
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::deserialize(deserializer).map(Some)
 }
+
+/// Publications of a batch, and channels of a broadcast.
+pub(crate) const BATCH_MAX: usize = 1000;
 
 /// The content type of a whole publication.
 const ENVELOPE: &str = "application/vnd.longwire+json";

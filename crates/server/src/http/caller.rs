@@ -39,7 +39,7 @@ impl Caller {
     pub(super) fn admit(&self, publications: usize) -> Result<(), Problem> {
         let Identity { user, permissions, expires_at_ms, .. } = &self.identity;
         let is_key = expires_at_ms.is_none() && *permissions != Permissions::none();
-        if is_key {
+        if is_key && user.is_none() {
             return Ok(());
         }
         let client = user.clone().map_or_else(|| Client::at(self.address), Client::User);
@@ -104,7 +104,8 @@ pub(super) fn unexpected() -> Problem {
     Problem(Refusal::new(ErrorCode::Internal, words))
 }
 
-fn no_answer(limit: Duration) -> Refusal {
+/// The refusal of what took too long.
+pub(super) fn no_answer(limit: Duration) -> Refusal {
     let words = format!(
         "there is no answer after {limit:?}; what was asked may still be done: ask again, a \
          publication with the same Idempotency-Key"

@@ -32,6 +32,7 @@ use tracing::debug;
 use self::answer::Problem;
 pub(crate) use self::{
     answer::{refusal_json, refusal_response},
+    body::BATCH_MAX,
     rate::{PublishRate, network},
 };
 use crate::{app::App, origins};

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{
     answer::{Json, Problem, bad_request},
-    body::{self, Envelope},
+    body::{self, Envelope, Few},
     caller::{Caller, Channel, unexpected},
     json,
 };
@@ -43,11 +43,12 @@ pub(super) async fn batch(
 ) -> Result<Json, Problem> {
     #[derive(Deserialize)]
     struct Batch {
-        publications: Vec<Box<RawValue>>,
+        publications: Few<Box<RawValue>>,
     }
     let limits = &app.config.limits;
     let body = body::read(body, limits.body_bytes, limits).await?;
     let Batch { publications } = body::json(&body)?;
+    let publications = publications.all("publications")?;
     let mut batch = Vec::with_capacity(publications.len());
     for (number, publication) in publications.iter().enumerate() {
         batch.push(body::addressed(publication.get()).map_err(|Problem(mut refusal)| {
@@ -67,11 +68,12 @@ pub(super) async fn broadcast(
 ) -> Result<Json, Problem> {
     #[derive(Deserialize)]
     struct Channels {
-        channels: Vec<String>,
+        channels: Few<String>,
     }
     let limits = &app.config.limits;
     let body = body::read(body, limits.body_bytes, limits).await?;
     let Channels { channels } = body::json(&body)?;
+    let channels = channels.all("channels")?;
     let channels = channels.iter().map(|name| {
         ChannelName::new(name).map_err(|error| bad_request(format!("{name:?}: {error}")))
     });

@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use governor::{
@@ -17,6 +18,8 @@ use longwire_channel::{ErrorCode, Refusal, Token};
 pub(crate) struct PublishRate {
     limiter: RateLimiter<Client, HashMapStateStore<Client>, MonotonicClock>,
     rate: NonZeroU32,
+    /// Beyond so many clients those are forgotten that have published nothing lately.
+    most: AtomicUsize,
 }
 
 /// Who publishes: a user, or whoever is at an address.
@@ -34,10 +37,11 @@ impl Client {
     }
 }
 
-/// What counts as one address: within a network of IPv6 they are free to take, so there it is the network.
+/// What counts as one address: within a network of IPv6 they are free to take, so there it is the network. A socket for
+/// both kinds has those of IPv4 within one network of IPv6, which they are not.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {
             IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
         }
@@ -50,14 +54,13 @@ impl PublishRate {
         let rate = NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::per_second(rate).allow_burst(rate.saturating_mul(BURST));
         let store = HashMapStateStore::default();
-        Self { limiter: RateLimiter::new(quota, store, MonotonicClock), rate }
+        let limiter = RateLimiter::new(quota, store, MonotonicClock);
+        Self { limiter, rate, most: AtomicUsize::new(CLIENTS) }
     }
 
     /// Counts publications of a client, or refuses them all.
     pub(crate) fn admit(&self, client: &Client, count: usize) -> Result<(), Refusal> {
-        if self.limiter.len() > CLIENTS {
-            self.limiter.retain_recent();
-        }
+        self.forget_quiet();
         let Some(count) = NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)) else {
             return Ok(());
         };
@@ -77,12 +80,23 @@ impl PublishRate {
             }
         }
     }
+
+    /// Looks through all clients only once there are twice as many as were left the last time.
+    fn forget_quiet(&self) {
+        let most = self.most.load(Ordering::Relaxed);
+        if self.limiter.len() <= most {
+            return;
+        }
+        self.limiter.retain_recent();
+        self.limiter.shrink_to_fit();
+        self.most.store((2 * self.limiter.len()).max(CLIENTS), Ordering::Relaxed);
+    }
 }
 
 /// Seconds whose publications may come at once, as over a connection.
 const BURST: NonZeroU32 = NonZeroU32::new(2).expect("not 0");
 
-/// Clients that are remembered before those are forgotten that have published nothing lately.
+/// Clients that are remembered in any case.
 const CLIENTS: usize = 10_000;
 
 #[cfg(test)]
@@ -110,5 +124,17 @@ mod tests {
         assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:1"));
         assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
         assert_ne!(at("10.0.0.1"), at("10.0.0.2"));
+        assert_ne!(at("::ffff:10.0.0.1"), at("::ffff:10.0.0.2"));
+        assert_eq!(at("::ffff:10.0.0.1"), at("10.0.0.1"));
+    }
+
+    #[test]
+    fn clients_that_publish_nothing_any_more_are_forgotten() {
+        let rate = PublishRate::new(1_000_000);
+        for number in (0_u32..).take(3 * CLIENTS) {
+            let client = Client::at(std::net::Ipv4Addr::from_bits(number).into());
+            assert!(rate.admit(&client, 1).is_ok());
+        }
+        assert!(rate.limiter.len() <= 2 * CLIENTS, "{} clients", rate.limiter.len());
     }
 }

@@ -11,32 +11,32 @@ use longwire::{Subprotocol, server::AcceptError};
 use tracing::debug;
 
 use super::answer::Problem;
-use crate::{app::App, listener::Upgrader, upgrade};
+use crate::{app::App, listener::BehindHttp, upgrade};
 
 /// `GET /v1/connect`
 pub(super) async fn connect(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Extension(upgrader): Extension<Upgrader>,
+    Extension(behind): Extension<BehindHttp>,
     request: Request,
 ) -> Response {
-    open(app, peer, &upgrader, request).await
+    open(app, peer, &behind, request).await
 }
 
 /// `GET /v1/channels/{channel}/socket`
 pub(super) async fn content(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Extension(upgrader): Extension<Upgrader>,
+    Extension(behind): Extension<BehindHttp>,
     request: Request,
 ) -> Response {
-    open(app, peer, &upgrader, request).await
+    open(app, peer, &behind, request).await
 }
 
 async fn open(
     app: Arc<App>,
     peer: SocketAddr,
-    Upgrader(acceptor): &Upgrader,
+    behind: &BehindHttp,
     mut request: Request,
 ) -> Response {
     let offered = offered(&request);
@@ -45,22 +45,20 @@ async fn open(
         Ok(plan) => plan,
         Err(refusal) => return Problem(refusal).into_response(),
     };
+    let acceptor = &behind.acceptor;
     let upgraded =
         acceptor.upgrade_with(&mut request, |opening| plan.answer(acceptor.answer(opening)));
     let (response, upgrade) = match upgraded {
         Ok(upgraded) => upgraded,
         Err(error) => return refused(&error),
     };
-    let spawned = app.clone();
-    let task = tokio::spawn(async move {
-        let attended = upgrade.from_peer(peer).serve(|socket| plan.attend(app, socket, peer.ip()));
+    behind.follow(async move {
+        let attended =
+            upgrade.from_peer(peer).serve(move |socket| plan.attend(app, socket, peer.ip()));
         if let Err(error) = attended.await {
             debug!(%peer, %error, "a WebSocket did not open");
         }
     });
-    if let Some(development) = &spawned.development {
-        development.note_task(task.abort_handle());
-    }
     response.map(|()| Body::empty())
 }
 

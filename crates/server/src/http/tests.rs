@@ -138,6 +138,7 @@ fn faulty() -> Router {
         config: settings::hub(&app.config),
         storage: Storage::Other(Box::new(broker)),
         authoriser: authoriser.clone(),
+        authorise_timeout: app.config.limits.connect_timeout.0,
         wake: Arc::new(Notify::new()),
         queue_bytes: 1 << 18,
     });

@@ -4,12 +4,13 @@ mod handle;
 mod sessions;
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use longwire_channel::{Epoch, Record, Refusal};
@@ -22,6 +23,7 @@ use tokio::{
     sync::{Notify, mpsc, oneshot},
     time::sleep_until,
 };
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, error};
 
 pub(crate) use self::handle::{NodeHandle, Snapshot, Visitor};
@@ -39,6 +41,9 @@ pub(crate) struct Node {
     sessions: Sessions,
     requests: Slab<oneshot::Sender<Result<Answer, Refusal>>>,
     authoriser: Arc<dyn Authoriser>,
+    authorise_timeout: Duration,
+    /// Sessions of which somebody else is asked who they are. Whoever leaves is asked about no more.
+    asking: HashMap<SessionId, AbortOnDropHandle<()>>,
     handle: NodeHandle,
     commands: mpsc::Receiver<Command>,
     departures: mpsc::UnboundedReceiver<SessionId>,
@@ -52,6 +57,8 @@ pub(crate) struct Parts {
     pub(crate) config: HubConfig,
     pub(crate) storage: Storage,
     pub(crate) authoriser: Arc<dyn Authoriser>,
+    /// How long the authoriser is waited for.
+    pub(crate) authorise_timeout: Duration,
     /// Notified when the broker has something.
     pub(crate) wake: Arc<Notify>,
     /// Bytes that may wait for a client before it counts as congested.
@@ -71,6 +78,8 @@ impl Node {
             sessions: Sessions::new(parts.queue_bytes),
             requests: Slab::new(),
             authoriser: parts.authoriser,
+            authorise_timeout: parts.authorise_timeout,
+            asking: HashMap::new(),
             handle: handle.clone(),
             commands,
             departures,
@@ -133,7 +142,12 @@ impl Node {
                     self.feed(Input::Drained { session });
                 }
             }
-            Command::Input(input) => self.feed(input),
+            Command::Input(input) => {
+                if let Input::Authenticated { session, .. } = &input {
+                    self.asking.remove(session);
+                }
+                self.feed(input);
+            }
             Command::Gone(session) => self.depart(session),
             Command::Request { identity, operation, answer } => {
                 let request = self.requests.insert(answer) as u64;
@@ -153,6 +167,7 @@ impl Node {
     fn depart(&mut self, session: SessionId) {
         debug!(%session, "gone");
         self.sessions.forget(session);
+        self.asking.remove(&session);
         self.feed(Input::Gone { session });
         self.handle.release(session);
     }
@@ -235,12 +250,13 @@ impl Node {
             Authorisation::Decided(outcome) => {
                 self.hub.handle(Input::Authenticated { session, outcome }, self.now);
             }
-            Authorisation::Pending(decision) => {
-                let handle = self.handle.clone();
-                tokio::spawn(async move {
-                    let outcome = decision.await;
+            pending @ Authorisation::Pending(_) => {
+                let (handle, limit) = (self.handle.clone(), self.authorise_timeout);
+                let asked = tokio::spawn(async move {
+                    let outcome = pending.decide(limit).await;
                     handle.input(Input::Authenticated { session, outcome }).await;
                 });
+                self.asking.insert(session, AbortOnDropHandle::new(asked));
             }
         }
     }

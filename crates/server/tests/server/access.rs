@@ -211,3 +211,58 @@ async fn browsers_are_told_what_they_may_send() {
             .contains("DELETE")
     );
 }
+
+#[tokio::test]
+async fn what_is_measured_is_for_keys_and_for_those_who_manage_everything() {
+    let auth = "hmac_secret = 'ssssssssssssssssssssssssssssssss'
+        api_keys = [{ name = 'prometheus', key = 'key-0123456789abcdef', channels = {} }]";
+    let server =
+        TestServer::with(|config| config.auth = toml::from_str(auth).expect("sound")).await;
+    let scrape = || get(server.addr(), "/metrics").header("host", "prometheus.example");
+    let refused = scrape().send().await;
+    assert_eq!(refused.headers["www-authenticate"], "Bearer");
+    refused.assert_refused(401, "unauthenticated", "metrics.open");
+    scrape().bearer("key-0123456789abcdeF").send().await.assert_refused(
+        401,
+        "unauthenticated",
+        "[auth]",
+    );
+    let user = server.token("alice", &[("*", &[Action::Subscribe])]);
+    scrape().bearer(&user).send().await.assert_refused(403, "forbidden", "API key");
+    let manager = server.token("ada", &[("*", &[Action::Manage])]);
+    for shown in ["key-0123456789abcdef", &manager] {
+        let metrics = scrape().bearer(shown).send().await;
+        assert_eq!(metrics.status, 200);
+        assert!(String::from_utf8_lossy(&metrics.body).contains("longwire_sessions 0"));
+    }
+    // Such a key may do nothing else.
+    post(server.addr(), "/v1/channels/a/messages", "x")
+        .bearer("key-0123456789abcdef")
+        .send()
+        .await
+        .assert_refused(403, "forbidden", "publish");
+    let open = TestServer::with(|config| {
+        config.auth = toml::from_str(auth).expect("sound");
+        config.metrics.open = true;
+    })
+    .await;
+    assert_eq!(get(open.addr(), "/metrics").send().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_counts_as_long_as_clocks_may_be_apart() {
+    let server = TestServer::guarded().await;
+    let token = server.token_until("alice", &[("*", ALL)], seconds() - 10);
+    get(server.addr(), "/v1/channels").bearer(&token).send().await.ok();
+    let mut client = Client::open(server.addr()).await;
+    let connected = client.ask(json!({ "type": "connect", "id": 1, "token": token })).await;
+    assert_eq!(connected["type"], "connected", "{connected}");
+    assert!(connected["expires_in_ms"].as_u64().is_some_and(|it| it <= 20_000), "{connected}");
+}
+
+#[tokio::test]
+async fn a_channel_may_be_called_as_a_part_of_an_address_is() {
+    let server = TestServer::start().await;
+    post(server.addr(), "/v1/channels/socket/messages", "x").send().await.ok();
+    assert_eq!(get(server.addr(), "/v1/channels/socket").send().await.ok()["seq"], 1);
+}

@@ -11,7 +11,7 @@ use tokio::{
 use crate::support::{
     ALL, TestServer,
     http::{get, post},
-    ws::{Client, PATIENCE, closed},
+    ws::{Client, PATIENCE, closed, upgraded},
 };
 
 #[tokio::test]
@@ -170,4 +170,25 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("in time").expect("read");
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.contains("400") && answer.contains("did not come within"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_socket_behind_another_request_keeps_its_place() {
+    let server = TestServer::with(|config| config.limits.connections_per_ip = Some(1)).await;
+    let _first = upgraded(server.addr()).await;
+    let mut second = TcpStream::connect(server.addr()).await.expect("connected");
+    let read = timeout(PATIENCE, second.read(&mut [0])).await.expect("in time");
+    assert!(matches!(read, Ok(0) | Err(_)), "closed unread");
+}
+
+#[tokio::test]
+async fn a_batch_is_counted_before_it_is_kept() {
+    let server = TestServer::start().await;
+    let publications = vec![json!({ "channel": "a", "data": 1 }); 1001];
+    let body = json!({ "publications": publications }).to_string();
+    let batch = post(server.addr(), "/v1/batch", body).send().await;
+    batch.assert_refused(413, "too_large", "1001 publications at once, and 1000 may be");
+    let body = json!({ "channels": vec!["a"; 1500], "data": 1 }).to_string();
+    let broadcast = post(server.addr(), "/v1/broadcast", body).send().await;
+    broadcast.assert_refused(413, "too_large", "1500 channels at once, and 1000 may be");
 }

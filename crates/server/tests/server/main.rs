@@ -1,6 +1,7 @@
 //! The server over real sockets.
 
 mod access;
+mod asking;
 mod channels;
 mod connections;
 mod development;

@@ -4,12 +4,15 @@ use std::time::{Duration, Instant};
 
 use longwire_server::config::Span;
 use serde_json::json;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::support::{
     TestServer,
     http::{get, post},
-    ws::Client,
+    ws::{Client, closed, upgraded},
 };
 
 #[tokio::test]
@@ -51,9 +54,9 @@ async fn whoever_does_not_leave_is_cut_in_time() {
          sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
         server.addr()
     );
-    tokio::io::AsyncWriteExt::write_all(&mut silent, request.as_bytes()).await.expect("written");
+    silent.write_all(request.as_bytes()).await.expect("written");
     let mut head = [0; 12];
-    tokio::io::AsyncReadExt::read_exact(&mut silent, &mut head).await.expect("read");
+    silent.read_exact(&mut head).await.expect("read");
     assert_eq!(&head, b"HTTP/1.1 101");
     let begin = Instant::now();
     assert_eq!(server.running.shutdown().await.cut, 1);
@@ -76,4 +79,41 @@ async fn what_was_published_before_is_answered() {
     let published = tokio::spawn(post(addr, "/v1/channels/a/messages", "x").send());
     published.await.expect("no panic").ok();
     assert_eq!(server.running.shutdown().await.cut, 0);
+}
+
+#[tokio::test]
+async fn a_socket_behind_another_request_is_waited_for_and_told() {
+    let server = TestServer::start().await;
+    let mut stream = upgraded(server.addr()).await;
+    let shutdown = tokio::spawn(server.running.shutdown());
+    let mut said = Vec::new();
+    // Only this side's answer to the Close frame ends the connection.
+    while !said.windows(2).any(|it| it == 4000_u16.to_be_bytes()) {
+        assert_ne!(stream.read_buf(&mut said).await.expect("read"), 0, "{said:?}");
+    }
+    assert!(!shutdown.is_finished());
+    let masked_close = [0x88, 0x82, 0, 0, 0, 0, 0x0f, 0xa0];
+    stream.write_all(&masked_close).await.expect("written");
+    assert_eq!(shutdown.await.expect("no panic").cut, 0);
+}
+
+#[tokio::test]
+async fn a_publisher_whose_publications_wait_is_told_to_come_back_as_well() {
+    let server = TestServer::with(|config| config.limits.publish_rate = 1).await;
+    let url = format!("ws://{}/v1/channels/demo/socket", server.addr());
+    let mut socket = longwire::connect(&url).await.expect("connected");
+    for number in 0..5 {
+        socket.send(number.to_string()).await.expect("sent");
+    }
+    // What was published so far comes back; the rest waits for its time.
+    for number in 0..2 {
+        let message = socket.recv().await.expect("no fault").expect("a message");
+        assert_eq!(message, longwire::Message::text(number.to_string()));
+    }
+    let metrics = get(server.addr(), "/metrics").send().await;
+    assert!(String::from_utf8_lossy(&metrics.body).contains("longwire_held_total 3"));
+    let shutdown = tokio::spawn(server.running.shutdown());
+    while socket.recv().await.expect("no fault").is_some() {}
+    assert_eq!(closed(&socket).0, 4000);
+    shutdown.await.expect("no panic");
 }

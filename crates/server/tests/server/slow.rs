@@ -1,12 +1,15 @@
 //! A client that takes less than is published.
 
+use std::time::Duration;
+
 use serde_json::json;
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use crate::support::{
     TestServer,
     http::{get, post},
     sse::Reader,
-    ws::Client,
+    ws::{Client, PATIENCE},
 };
 
 async fn server_that_keeps_much() -> TestServer {
@@ -71,3 +74,33 @@ async fn a_slow_reader_gets_everything_from_the_stream() {
 
 /// More than the sockets and the queue hold, if nobody reads meanwhile.
 const RECORDS: u64 = 400;
+
+#[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "only Linux cuts a connection that takes nothing")]
+async fn whoever_reads_nothing_is_cut_and_not_only_forgotten() {
+    let server = TestServer::with(|config| {
+        let namespace = config.namespaces.get_mut("default").expect("there");
+        namespace.retention.bytes = Some(longwire_server::config::Size(64 << 20));
+        config.limits.stall_timeout.0 = Duration::from_millis(300);
+    })
+    .await;
+    let addr = server.addr();
+    let path = "/v1/channels/demo/messages";
+    for _ in 0..100 {
+        post(addr, path, "x".repeat(60 << 10)).send().await.ok();
+    }
+    let mut silent = Vec::new();
+    for target in ["events?beginning=1", "messages", "messages", "messages"] {
+        let mut stream = TcpStream::connect(addr).await.expect("connected");
+        let request = format!("GET /v1/channels/demo/{target} HTTP/1.1\r\nhost: {addr}\r\n\r\n");
+        stream.write_all(request.repeat(8).as_bytes()).await.expect("written");
+        silent.push(stream);
+    }
+    let cut = async {
+        // Its shutdown waits for whoever is left.
+        while get(addr, "/v1/connections").send().await.ok()["connections"] != json!([]) {}
+        server.running.shutdown().await
+    };
+    let ended = timeout(PATIENCE, cut).await.expect("in time");
+    assert_eq!(ended.cut, 0);
+}

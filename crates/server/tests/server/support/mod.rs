@@ -4,11 +4,11 @@ pub(crate) mod http;
 pub(crate) mod sse;
 pub(crate) mod ws;
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use longwire_server::{
     Running, Server,
-    auth::{Claims, sign_token},
+    auth::{Authoriser, Claims, sign_token},
     config::{Action, Config, Durability, NamespaceConfig, Secret},
 };
 use tempfile::TempDir;
@@ -33,6 +33,18 @@ impl TestServer {
         edit(&mut config);
         let running = Server::start(config.clone()).await.expect("it starts");
         Self { running, config, data }
+    }
+
+    /// With another way to tell who somebody is.
+    pub(crate) async fn asking(
+        authoriser: impl Authoriser,
+        edit: impl FnOnce(&mut Config),
+    ) -> Self {
+        let data = TempDir::new().expect("a folder");
+        let mut config = config(&data);
+        edit(&mut config);
+        let started = Server::start_with(config.clone(), Some(Arc::new(authoriser))).await;
+        Self { running: started.expect("it starts"), config, data }
     }
 
     /// In development mode, all channels on disk.

@@ -5,7 +5,11 @@ use std::{net::SocketAddr, time::Duration};
 use longwire::{Connect, Message, WebSocket};
 use longwire_channel::{ClientMessage, Codec, Connect as Hello, ServerMessage};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
 /// A connection to `/v1/connect`, in JSON.
 pub(crate) struct Client {
@@ -59,6 +63,23 @@ impl Client {
         let (code, reason) = closed(&self.socket);
         (last, code, reason)
     }
+}
+
+/// A WebSocket's transport whose request comes behind another one on the same connection; whatever it says comes raw.
+pub(crate) async fn upgraded(addr: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(addr).await.expect("connected");
+    let requests = format!(
+        "GET /healthz HTTP/1.1\r\nhost: {addr}\r\n\r\n\
+         GET /v1/connect HTTP/1.1\r\nhost: {addr}\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    );
+    stream.write_all(requests.as_bytes()).await.expect("written");
+    let mut head = Vec::new();
+    while !head.windows(12).any(|it| it == b"HTTP/1.1 101") || !head.ends_with(b"\r\n\r\n") {
+        let read = timeout(PATIENCE, stream.read_buf(&mut head)).await.expect("in time");
+        assert_ne!(read.expect("read"), 0, "{}", String::from_utf8_lossy(&head));
+    }
+    stream
 }
 
 /// The peer's close code and reason.
