@@ -30,6 +30,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 use tracing::{debug, warn};
@@ -158,7 +159,7 @@ impl Listener {
         loop {
             match self.tcp.accept().await {
                 Ok((stream, peer)) => {
-                    prepare(&stream, self.front.app.config.limits.stall_timeout.0);
+                    prepare(&stream);
                     return (stream, peer);
                 }
                 // The client has gone: nothing that concerns the next.
@@ -253,12 +254,15 @@ async fn http(front: &Arc<Front>, stream: TcpStream, peer: SocketAddr) -> Option
         front.router.clone().call(request)
     });
     let head_bytes = limits.head_bytes.bytes();
+    // Not TCP_USER_TIMEOUT: Linux counts all time since a client's window was first closed, though it opens again and again.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.stall_timeout.0));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle_timeout.0)
         .max_header_size(head_bytes)
         .max_buf_size(head_bytes)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
         .with_upgrades();
     tokio::pin!(connection);
     let mut stopping = false;
@@ -317,18 +321,16 @@ fn acceptor(limits: &LimitsConfig) -> Acceptor {
 }
 
 /// What every connection gets, whatever it is for.
-fn prepare(stream: &TcpStream, stall_timeout: Duration) {
+fn prepare(stream: &TcpStream) {
     // Without it a small message waits for the acknowledgement of the one before.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "TCP_NODELAY could not be set");
     }
-    // A peer that takes nothing, or is gone, is cut by the system.
+    // What waits for a slow client waits with us, where it is counted, and where a ping overtakes it.
     #[cfg(target_os = "linux")]
-    if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(stall_timeout)) {
-        debug!(%error, "TCP_USER_TIMEOUT could not be set");
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT) {
+        debug!(%error, "TCP_NOTSENT_LOWAT could not be set");
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = stall_timeout;
 }
 
 impl PerIp {
@@ -363,6 +365,10 @@ fn is_of_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
     )
 }
+
+/// Bytes of a connection that the system may keep unsent. Far fewer would cost throughput where a link is fast.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 << 10;
 
 /// For connections that are cut.
 const LAST: Duration = Duration::from_secs(2);

@@ -299,6 +299,8 @@ fn metric(text: &str, name: &str) -> Result<u64> {
 
 const SETTINGS: &[&str] = &[
     "limits.publish_rate=100000",
+    // Longer than a slow reader's pause, and shorter than two of them: whoever goes on reading is not cut.
+    "limits.stall_timeout=6s",
     "namespaces.memory.durability=memory",
     "namespaces.memory.retention.count=20",
     "namespaces.disk.durability=disk",

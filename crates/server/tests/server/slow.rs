@@ -76,7 +76,6 @@ async fn a_slow_reader_gets_everything_from_the_stream() {
 const RECORDS: u64 = 400;
 
 #[tokio::test]
-#[cfg_attr(not(target_os = "linux"), ignore = "only Linux cuts a connection that takes nothing")]
 async fn whoever_reads_nothing_is_cut_and_not_only_forgotten() {
     let server = TestServer::with(|config| {
         let namespace = config.namespaces.get_mut("default").expect("there");
