@@ -211,11 +211,13 @@ impl Hub {
                 let Info { position, first, .. } = info;
                 Place { epoch: position.epoch, first, before_time: position.seq }
             }
-            Ok(Response::Page(page)) => Place {
-                epoch: page.epoch,
-                first: page.first,
-                before_time: page.records.first().map_or(page.last, |record| record.seq - 1),
-            },
+            Ok(Response::Page(page)) => {
+                // A damaged record may be of that time: who begins before it is told that it is lost.
+                let damaged = page.damaged.first().map(|gap| gap.from);
+                let intact = page.records.first().map(|record| record.seq - 1);
+                let before_time = damaged.into_iter().chain(intact).min().unwrap_or(page.last);
+                Place { epoch: page.epoch, first: page.first, before_time }
+            }
             result => {
                 let refusal = error_of(result).refusal();
                 return self.refuse_subscription(key, &refusal);

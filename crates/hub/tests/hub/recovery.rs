@@ -1,8 +1,10 @@
 //! Recovery: pages up to the live record, whatever comes in between.
 
+use std::sync::Arc;
+
 use longwire_channel::{
-    Capabilities, ClientMessage, Connect, Epoch, ErrorCode, Gap, Outcome, Position, ServerMessage,
-    Start,
+    Capabilities, ClientMessage, Connect, Epoch, ErrorCode, Gap, Outcome, Position, Record,
+    ServerMessage, Start,
 };
 use longwire_hub::{HubConfig, Identity, Namespace, Operation, Permissions, broker};
 
@@ -396,6 +398,25 @@ fn records_that_are_damaged_are_lost_and_those_around_them_are_not() {
         [Short::Page(0, 1, true), Short::Lost(1, 3), Short::Page(3, 4, false), Short::Lost(4, 6)];
     assert_eq!(hall.pushes(session, 1), expected);
     assert_eq!(hall.stats().subscriptions.live, 1);
+}
+
+#[test]
+fn a_recovery_since_a_time_begins_before_damaged_records() {
+    for next in [None, Some(3)] {
+        let mut hall = Hall::new();
+        hall.publish_many("a", 3);
+        let session = hall.connect();
+        hall.hold_events = true;
+        hall.begin_subscribe(session, "a", Start::Time(1));
+        hall.release(0);
+        let page = hall.next_page();
+        let whole = page.records.remove(0);
+        page.records.extend(next.map(|seq| Arc::new(Record { seq, ..(*whole).clone() })));
+        page.damaged = vec![Gap { from: 1, to: 2 }];
+        page.more = true;
+        hall.release(0);
+        assert_eq!(hall.subscribed(session).outcome, Outcome::Deltas { after: 1 }, "{next:?}");
+    }
 }
 
 #[test]

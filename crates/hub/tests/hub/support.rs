@@ -12,7 +12,7 @@ use longwire_channel::{
 };
 use longwire_hub::{
     Action, Answer, HubConfig, Identity, Namespace, Namespaces, Operation, Permissions, SessionId,
-    broker::{Memory, MemoryLimits},
+    broker::{self, Memory, MemoryLimits},
     simulation::{Clock, Node},
 };
 
@@ -111,6 +111,36 @@ impl Hall {
             Some(ServerMessage::Subscribed { id: ID, subscribed }) => Ok(subscribed),
             Some(ServerMessage::Error { id: ID, refusal }) => Err(refusal),
             other => panic!("no answer to subscribe, but {other:?}"),
+        }
+    }
+
+    /// Sends `subscribe` for subscription 1 and waits for nothing: the broker's events are held.
+    pub(crate) fn begin_subscribe(&mut self, session: SessionId, name: &str, start: Start) {
+        let subscribe = subscribe(1, name, start, None);
+        self.receive(session, ClientMessage::Subscribe { id: ID, subscribe });
+    }
+
+    /// The answer to `subscribe`, which has come.
+    pub(crate) fn subscribed(&mut self, session: SessionId) -> Subscribed {
+        match self.take(session) {
+            Some(ServerMessage::Subscribed { subscribed, .. }) => subscribed,
+            other => panic!("not subscribed, but {other:?}"),
+        }
+    }
+
+    /// What the broker's next event, which is held, answers.
+    pub(crate) fn next_result(&mut self) -> &mut Result<broker::Response, broker::Error> {
+        match self.events.front_mut() {
+            Some(broker::Event::Completed { result, .. }) => result,
+            other => panic!("no answer is held, but {other:?}"),
+        }
+    }
+
+    /// The page of records that it is.
+    pub(crate) fn next_page(&mut self) -> &mut broker::Page {
+        match self.next_result() {
+            Ok(broker::Response::Page(page)) => page,
+            other => panic!("no page is held, but {other:?}"),
         }
     }
 
