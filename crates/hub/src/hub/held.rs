@@ -87,8 +87,9 @@ impl Hub {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(busy) = &mut session.busy else { return };
         if busy.held.shut_until <= now {
-            busy.held.shut_until = 0;
+            busy.held.open();
         }
+        busy.rates.forget_full(now);
         if busy.held.next > now {
             return session.tidy();
         }
@@ -164,8 +165,7 @@ impl Hub {
     pub(super) fn put_off(&mut self, id: SessionId, command: u64, refusal: Refusal) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let until = self.now.saturating_add(refusal.retry_after_ms.unwrap_or(RETRY_MS));
-        let held = &mut session.busy().held;
-        held.shut_until = held.shut_until.max(until);
+        session.busy().held.shut(until);
         self.refuse(id, command, refusal);
         self.arm(id);
     }
@@ -196,6 +196,16 @@ impl Held {
         let next = if self.queue.is_empty() { NEVER } else { self.next };
         let open = if self.is_shut() { self.shut_until } else { NEVER };
         next.min(open)
+    }
+
+    /// Refuses whatever comes until then.
+    pub(super) fn shut(&mut self, until: Tick) {
+        self.shut_until = self.shut_until.max(until);
+    }
+
+    /// Refuses nothing; tells until when it would have.
+    pub(super) fn open(&mut self) -> Tick {
+        std::mem::take(&mut self.shut_until)
     }
 
     /// Whether what comes is refused.
@@ -234,10 +244,20 @@ impl Rates {
     fn of(&mut self, namespace: &Arc<Namespace>, now: Tick) -> &mut Bucket {
         let known = self.0.iter().position(|(it, _)| Arc::ptr_eq(it, namespace));
         let at = known.unwrap_or_else(|| {
+            // Among them may be namespaces that others have replaced.
+            self.forget_full(now);
             self.0.push((Arc::clone(namespace), Bucket::new(now)));
             self.0.len() - 1
         });
         &mut self.0[at].1
+    }
+
+    /// Forgets those that are as good as new.
+    fn forget_full(&mut self, now: Tick) {
+        let is_full = |namespace: &Namespace, bucket: &Bucket| {
+            namespace.publish_rate.is_none_or(|rate| bucket.is_full(rate, now))
+        };
+        self.0.retain(|(namespace, bucket)| !is_full(namespace, bucket));
     }
 }
 
