@@ -134,6 +134,22 @@ fn a_session_ends_a_while_behind_its_token() {
 }
 
 #[test]
+fn an_expiry_beyond_the_numbers_of_the_protocol_is_none() {
+    let mut hall = Hall::new();
+    for at in [1 << 53, u64::MAX] {
+        let expires_at_ms = Some(at);
+        let identity = Identity { expires_at_ms, ..Identity::nameless(Permissions::all()) };
+        hall.identities.insert("t".into(), Ok(identity));
+        let (session, connected) =
+            hall.connect_with(Connect { token: Some("t".into()), ..connect() });
+        assert_eq!(connected.expires_in_ms, None, "{at}");
+        let answer = refresh(&mut hall, session, "t");
+        let refreshed = ServerMessage::Refreshed { id: 8, expires_in_ms: None, ticket: None };
+        assert_eq!(answer, Some(refreshed), "{at}");
+    }
+}
+
+#[test]
 fn the_bare_faces_end_behind_their_tokens_as_well() {
     let mut hall = Hall::new();
     let expires_at_ms = Some(hall.clock.now().unix_ms + 1_000);
