@@ -45,11 +45,7 @@ impl Hub {
         let key = index_of(self.subscriptions.insert(sub));
         let channel = &mut self.channels[channel];
         let index = channel.join(Member { session: id, sub: number, key });
-        match policy {
-            Policy::Latest { .. } => channel.conflated += 1,
-            Policy::Rollup { .. } => channel.rollups += 1,
-            _ => {}
-        }
+        channel.count_in(policy);
         self.subscriptions[key as usize].index = index;
         if let Some(session) = self.sessions.get_mut(id) {
             session.add_sub(number, key);
@@ -341,14 +337,7 @@ impl Hub {
                 sub.index = to;
             }
         });
-        match sub.policy {
-            Policy::Latest { .. } => {
-                channel.conflated -= 1;
-                channel.latest.take_if(|_| channel.conflated == 0);
-            }
-            Policy::Rollup { .. } => channel.rollups -= 1,
-            _ => {}
-        }
+        channel.count_out(sub.policy);
         if channel.members().is_empty() {
             let channel = self.channels.remove(sub.channel);
             let token = self.new_token();
