@@ -1,9 +1,7 @@
 //! What a client may make the hub hold.
 
-use longwire_channel::{
-    ClientMessage, CloseCode, Connect, ErrorCode, History, Order, ServerMessage, Start,
-};
-use longwire_hub::{HubConfig, Input, SessionId};
+use longwire_channel::{ClientMessage, CloseCode, ErrorCode, History, Order, ServerMessage, Start};
+use longwire_hub::{HubConfig, Input};
 
 use crate::support::*;
 
@@ -12,15 +10,6 @@ fn narrow() -> HubConfig {
     config.max_pending_commands = 3;
     config.max_pending_bytes = 250;
     config
-}
-
-/// A session that is not connected until the broker, whose events are held, has attached its channel "a".
-fn begin(hall: &mut Hall) -> SessionId {
-    let session = hall.open();
-    let subscriptions = vec![subscribe(1, "a", Start::Now, None)];
-    let connect = Connect { subscriptions, ..connect() };
-    hall.receive(session, ClientMessage::Connect(Box::new(connect)));
-    session
 }
 
 #[test]
@@ -67,7 +56,7 @@ fn so_many_bytes_of_commands_wait_and_no_more() {
 fn commands_before_connected_count_as_well() {
     let mut hall = Hall::with(narrow());
     hall.hold_events = true;
-    let session = begin(&mut hall);
+    let session = hall.begin_connect(vec![subscribe(1, "a", Start::Now, None)]);
     for id in 0..4 {
         hall.receive(session, ClientMessage::Unsubscribe { id, sub: 9 });
     }
@@ -88,7 +77,7 @@ fn commands_before_connected_count_as_well() {
 fn a_publication_that_is_refused_before_connected_is_not_overtaken() {
     let mut hall = Hall::with(narrow());
     hall.hold_events = true;
-    let session = begin(&mut hall);
+    let session = hall.begin_connect(vec![subscribe(1, "a", Start::Now, None)]);
     for id in 0..4 {
         hall.receive(session, publish(id, "b", publication("x")));
     }
@@ -109,7 +98,7 @@ fn a_publication_that_is_refused_before_connected_is_not_overtaken() {
 fn whoever_asks_before_connected_without_reading_is_sent_away() {
     let mut hall = Hall::with(narrow());
     hall.hold_events = true;
-    let session = begin(&mut hall);
+    let session = hall.begin_connect(vec![subscribe(1, "a", Start::Now, None)]);
     hall.narrow(session);
     for id in 0..7 {
         hall.receive(session, ClientMessage::Unsubscribe { id, sub: 9 });
@@ -204,9 +193,7 @@ fn subscriptions_that_are_given_up_do_not_pile_up() {
     hall.refused(session, command.clone(), ErrorCode::RateLimited, "given up");
     hall.release(0);
     hall.receive(session, command);
-    while !hall.events.is_empty() {
-        hall.release(0);
-    }
+    hall.release_all();
     assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { id: 4, .. })));
 }
 

@@ -69,6 +69,14 @@ impl Hall {
         }
     }
 
+    /// Sends `connect` with these and waits for nothing: the broker's events are held.
+    pub(crate) fn begin_connect(&mut self, subscriptions: Vec<Subscribe>) -> SessionId {
+        let session = self.open();
+        let connect = Connect { subscriptions, ..connect() };
+        self.receive(session, ClientMessage::Connect(Box::new(connect)));
+        session
+    }
+
     /// Somebody with this name and these permissions.
     pub(crate) fn introduce(&mut self, token: &str, user: Option<&str>, permissions: Permissions) {
         let user = user.map(|user| Token::new(user).expect("valid"));
@@ -114,6 +122,13 @@ impl Hall {
         }
     }
 
+    /// A session that has subscription 1, of channel "a", from now on.
+    pub(crate) fn newcomer(&mut self, policy: Policy) -> SessionId {
+        let session = self.connect();
+        self.subscribe_with(session, subscribe(1, "a", Start::Now, Some(policy)));
+        session
+    }
+
     /// Sends `subscribe` for subscription 1 and waits for nothing: the broker's events are held.
     pub(crate) fn begin_subscribe(&mut self, session: SessionId, name: &str, start: Start) {
         let subscribe = subscribe(1, name, start, None);
@@ -121,7 +136,7 @@ impl Hall {
     }
 
     /// The answer to `subscribe`, which has come.
-    pub(crate) fn subscribed(&mut self, session: SessionId) -> Subscribed {
+    pub(crate) fn take_subscribed(&mut self, session: SessionId) -> Subscribed {
         match self.take(session) {
             Some(ServerMessage::Subscribed { subscribed, .. }) => subscribed,
             other => panic!("not subscribed, but {other:?}"),
@@ -160,6 +175,24 @@ impl Hall {
         for _ in 0..count {
             let number = self.publish(name, "").seq;
             assert!(number > 0);
+        }
+    }
+
+    /// Publishes a text through the API while the broker's events are held, the answer among them.
+    pub(crate) fn begin_publish(&mut self, name: &str) {
+        let operation =
+            Operation::Publish { channel: channel(name), publication: publication("x") };
+        self.begin_request(operation);
+    }
+
+    pub(crate) fn begin_request(&mut self, operation: Operation) {
+        self.request(Identity::nameless(Permissions::all()), operation);
+    }
+
+    /// Tells the hub the broker's events that are held, and those that follow from them, in their order.
+    pub(crate) fn release_all(&mut self) {
+        while !self.events.is_empty() {
+            self.release(0);
         }
     }
 
