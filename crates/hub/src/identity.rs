@@ -58,6 +58,11 @@ impl Permissions {
         self.0.iter().any(|(pattern, actions)| actions.has(action) && pattern.matches(channel))
     }
 
+    /// Whether anything may be managed.
+    pub(crate) fn manage_some(&self) -> bool {
+        self.0.iter().any(|(_, actions)| actions.has(Action::Manage))
+    }
+
     /// Whether everything may be managed: what the list of connections and the end of one need.
     pub fn administer(&self) -> bool {
         self.0.iter().any(|(pattern, actions)| {

@@ -78,6 +78,10 @@ impl Hub {
                 let pending = Pending::Info { request, channel: channel.clone() };
                 self.submit(Request::Info { channel }, pending);
             }
+            Operation::Channels { .. } if !identity.permissions.manage_some() => {
+                let nothing = Answer::Channels { channels: Vec::new(), next: None };
+                self.respond(request, Ok(nothing));
+            }
             Operation::Channels { after, limit } => {
                 let pending =
                     Pending::Channels { request, permissions: identity.permissions.clone() };
