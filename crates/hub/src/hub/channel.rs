@@ -116,10 +116,10 @@ impl Channel {
         self.extras.as_ref().is_some_and(|it| it.rollups > 0)
     }
 
-    /// The token of the request for the page behind this `seq`, if it is on its way.
+    /// The token of the latest request for the page behind this `seq`, if it is on its way.
     pub(super) fn read_behind(&self, seq: u64) -> Option<u64> {
         let reads = &self.extras.as_ref()?.reads;
-        reads.iter().find(|(behind, _)| *behind == seq).map(|(_, token)| *token)
+        reads.iter().rfind(|(behind, _)| *behind == seq).map(|(_, token)| *token)
     }
 
     pub(super) fn begin_read(&mut self, behind: u64, token: u64) {

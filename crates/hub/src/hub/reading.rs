@@ -52,6 +52,7 @@ impl Hub {
         // Others who come back at the same time want the same page.
         if let Some(token) = channel.read_behind(behind)
             && let Some(Pending::Page { readers, .. }) = self.pending.get_mut(&token)
+            && readers.len() < self.config.max_page_readers
         {
             sub.awaits = token;
             readers.push((id, key));

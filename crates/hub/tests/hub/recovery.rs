@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use longwire_channel::{
-    Capabilities, ClientMessage, Connect, Epoch, ErrorCode, Gap, Outcome, Policy, Position, Record,
-    ServerMessage, Start,
+    Capabilities, ClientMessage, Connect, Epoch, ErrorCode, Gap, Outcome, Policy, Position, Pushed,
+    Record, ServerMessage, Start,
 };
-use longwire_hub::{HubConfig, broker};
+use longwire_hub::{HubConfig, broker, simulation::Pipe};
 
 use crate::{
     reader::{Reader, keeping},
@@ -200,6 +200,36 @@ fn those_who_want_the_same_page_share_the_reading() {
         assert_eq!(hall.pushes(session, 1), [Page(0, 256, true), Page(256, 300, false)]);
     }
     assert!(pages < 10, "{pages} pages were read");
+}
+
+#[test]
+fn a_page_is_shared_by_so_many_and_beyond_them_read_again() {
+    let mut config = HubConfig::default();
+    config.max_page_readers = 10;
+    let mut hall = Hall::with(config);
+    hall.publish_many("a", 3);
+    let sessions: Vec<_> = (0..25).map(|_| hall.connect()).collect();
+    hall.hold_events = true;
+    for &session in &sessions {
+        hall.begin_subscribe(session, "a", Start::Beginning);
+    }
+    // Attached, and the places found: now pages are on their way.
+    for _ in 0..=sessions.len() {
+        hall.release(0);
+    }
+    assert_eq!(hall.events.len(), 3);
+    for page in 0..3 {
+        hall.release(0);
+        let served = sessions.iter().filter(|it| hall.pipe(**it).is_some_and(has_page)).count();
+        assert_eq!(served, [10, 20, 25][page]);
+    }
+    assert_eq!(hall.hub.contents().reads, 0);
+}
+
+fn has_page(pipe: &Pipe) -> bool {
+    pipe.queue.iter().any(
+        |it| matches!(it, ServerMessage::Push(push) if matches!(push.pushed, Pushed::Page { .. })),
+    )
 }
 
 #[test]
