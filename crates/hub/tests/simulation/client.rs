@@ -14,6 +14,8 @@ pub(crate) struct Client {
     pub(crate) session: Option<SessionId>,
     /// Whether `connected` has come.
     pub(crate) is_connected: bool,
+    /// Whether it publishes before that.
+    pub(crate) is_eager: bool,
     pub(crate) subs: Vec<Sub>,
     /// What it publishes until it is answered, in its order.
     pub(crate) publishes: VecDeque<Unanswered>,
@@ -86,6 +88,7 @@ impl Client {
             name,
             session: None,
             is_connected: false,
+            is_eager: false,
             subs: Vec::new(),
             publishes: VecDeque::new(),
             next_id: 0,

@@ -110,7 +110,7 @@ impl<S: Store> World<S> {
         config.namespaces = Namespaces::new(namespace, []);
         config.page_bytes = PAGE_BYTES;
         config.max_page_reads = 1 + random.index(3);
-        config.max_pending_commands = 30;
+        config.max_pending_commands = *pick(&mut random, &[5, 30, 30, 30]);
         draw(&mut config, &mut random);
         let clock = Clock::new(Instant::now());
         let node = Node::new(config.clone(), random.bits(), store.open(), clock);
@@ -122,6 +122,7 @@ impl<S: Store> World<S> {
                 let face =
                     *pick(&mut random, &[Face::Pages, Face::Pages, Face::Messages, Face::Bare]);
                 let mut client = Client::new(name, face);
+                client.is_eager = random.below(3) == 0;
                 for _ in 0..=random.below(3) {
                     let channel = pick(&mut random, &channels).clone();
                     let start = match random.below(4) {
@@ -280,7 +281,8 @@ impl<S: Store> World<S> {
 
     fn send_unsent(&mut self, name: usize) {
         let client = &mut self.clients[name];
-        let Some(session) = client.session.filter(|_| client.is_connected) else { return };
+        let may_send = client.is_connected || client.is_eager;
+        let Some(session) = client.session.filter(|_| may_send) else { return };
         // What comes behind a refusal that has not reached the client, and later than that says, may pass it.
         let is_told = |pipe: &Pipe| pipe.disconnect.is_none() && !pipe.queue.iter().any(is_limit);
         if !self.node.pipe(session).is_some_and(is_told) {
