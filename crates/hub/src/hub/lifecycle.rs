@@ -268,7 +268,7 @@ impl Hub {
             return self.disconnect(id, CloseCode::PONG_TIMEOUT, reason);
         }
         if session.ping_at <= self.now {
-            let timeout = millis(self.config.pong_timeout);
+            let timeout = millis(self.config.pong_timeout).max(1);
             // A ping behind much else takes its time: then the pipe's own deadline holds.
             if session.pinged && !session.is_congested() {
                 let reason = format!("nothing came for {timeout} ms behind a ping: connect again");

@@ -1,9 +1,11 @@
 //! Time: `connect`'s, pings, tokens that expire, pipes that stall, servers that go away.
 
+use std::time::Duration;
+
 use longwire_channel::{
     Capabilities, ClientMessage, CloseCode, Connect, ErrorCode, Refusal, ServerMessage, Start,
 };
-use longwire_hub::{Action, Denied, Identity, Input, Permissions, SessionId};
+use longwire_hub::{Action, Denied, HubConfig, Identity, Input, Permissions, SessionId};
 
 use crate::support::*;
 
@@ -89,6 +91,21 @@ fn whoever_cannot_answer_is_not_pinged() {
         assert_eq!(hall.take(session), None);
         assert_eq!(hall.ending(session), None);
     }
+}
+
+#[test]
+fn the_shortest_pong_timeout_is_a_millisecond() {
+    let mut config = HubConfig::default();
+    config.pong_timeout = Duration::ZERO;
+    let mut hall = Hall::with(config);
+    let slow = hall.connect();
+    hall.narrow(slow);
+    hall.receive(slow, ClientMessage::Unsubscribe { id: 1, sub: 9 });
+    let silent = hall.connect();
+    hall.pass(ms(25_001));
+    // The one cannot answer, and the other had its time.
+    assert_eq!(hall.ending(slow), None);
+    assert_eq!(hall.ended_with(silent).code, CloseCode::PONG_TIMEOUT);
 }
 
 #[test]
