@@ -45,6 +45,9 @@ pub struct HubConfig {
     /// Pages that are read at a time, for all sessions together; one for each session. Default: 64. Beyond it they
     /// wait for their turns.
     pub max_page_reads: usize,
+    /// Sessions that share one page, for they want the same one: each is given a list of its records at once. Default:
+    /// 1,000. Beyond it the page is read again.
+    pub max_page_readers: usize,
     /// How long a session may wait with `connect`. Default: 10 s. Then it ends with 4007.
     pub connect_timeout: Duration,
     /// Time without a message from a client after which it is pinged. The first ping comes after a random part of it.
@@ -81,6 +84,7 @@ impl Default for HubConfig {
             page_records: 256,
             page_bytes: 256 << 10,
             max_page_reads: 64,
+            max_page_readers: 1_000,
             connect_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(10),

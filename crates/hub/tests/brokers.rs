@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::VecDeque,
     sync::{Arc, atomic::AtomicBool},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -15,7 +16,7 @@ use longwire_hub::{
     conformance,
     simulation::Shuffled,
 };
-use longwire_log::{Log, Machine, SimulatedStorage, Table};
+use longwire_log::{Completion, Handle, Log, LogError, Machine, SimulatedStorage, Table};
 
 /// The real time: the log on disk looks at it, too, for what is too old.
 fn now() -> Now {
@@ -130,6 +131,38 @@ fn a_record_that_the_disk_damaged_is_told_with_its_place() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// A log that looks at no stream for now: too much waits to be read.
+struct Busy {
+    machine: Machine,
+    refused: VecDeque<u64>,
+}
+
+impl Handle for Busy {
+    fn submit(&mut self, token: u64, request: longwire_log::Request) {
+        match request {
+            longwire_log::Request::Info { .. } => self.refused.push_back(token),
+            request => Handle::submit(&mut self.machine, token, request),
+        }
+    }
+
+    fn poll(&mut self) -> Option<Completion> {
+        let refused = self.refused.pop_front();
+        let refused = refused.map(|token| Completion { token, result: Err(LogError::Overloaded) });
+        refused.or_else(|| Handle::poll(&mut self.machine))
+    }
+}
+
+#[test]
+fn a_list_that_cannot_be_made_for_now_is_refused_and_not_cut() {
+    let mut broker = Durable::new(Busy { machine: machine(), refused: VecDeque::new() });
+    let list = Request::Channels { after: None, limit: 10 };
+    let nothing = Ok(Response::Channels { channels: vec![], more: false });
+    assert_eq!(ask(&mut broker, list.clone()), nothing);
+    ask(&mut broker, append("k")).expect("there is room");
+    let error = ask(&mut broker, list).expect_err("the stream cannot be looked at");
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
 }
 
 #[test]

@@ -123,6 +123,12 @@ impl Server {
         self.queue.push_back(Command::Input(Input::Drain { window }));
     }
 
+    /// Its hub has the settings of the swarm from now on.
+    pub(crate) fn reconfigure(&mut self, stage: &mut Stage) {
+        self.hub.reconfigure(stage.swarm.hub.clone());
+        stage.tally.reconfigured += 1;
+    }
+
     /// Sessions, as a caller may name them.
     pub(crate) fn sessions(&self) -> Vec<SessionId> {
         self.pipes.sessions()

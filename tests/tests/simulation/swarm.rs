@@ -23,6 +23,8 @@ pub(crate) struct Swarm {
     /// Bytes that a client sends ahead of the network.
     pub(crate) client_buffer: u64,
     pub(crate) hub: HubConfig,
+    /// The most records and bytes of a page, with any of the hub's settings so far.
+    pub(crate) largest_page: (u32, usize),
     /// The longest fsync.
     pub(crate) sync_ms: u64,
     /// Publications that a client or a caller makes at the most.
@@ -87,6 +89,8 @@ pub(crate) enum Fault {
     Drain,
     /// The server's process gets no time for a while.
     Stall,
+    /// The operator gives the hub other settings.
+    Reconfigure,
     /// The API ends a session, which may come back.
     Disconnect,
     /// The API ends a session for good.
@@ -108,7 +112,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Cut,
         Self::Silence,
         Self::Kill,
@@ -120,6 +124,7 @@ impl Fault {
         Self::Spoilt,
         Self::Drain,
         Self::Stall,
+        Self::Reconfigure,
         Self::Disconnect,
         Self::Ban,
         Self::End,
@@ -139,6 +144,7 @@ impl Swarm {
         let is_busy = chance.percent(10);
         let content = index(chance.scaled(1, if is_busy { 300 } else { 2_000 }));
         let clients = index(chance.between(1, 5));
+        let hub = hub(chance, &namespaces, clients);
         Self {
             clients,
             callers: index(chance.between(1, 3)),
@@ -147,7 +153,8 @@ impl Swarm {
             window: chance.scaled(300, 64 << 10),
             budget: chance.scaled(500, 32 << 10),
             client_buffer: chance.scaled(300, 64 << 10),
-            hub: hub(chance, &namespaces, clients),
+            largest_page: (hub.page_records, hub.page_bytes),
+            hub,
             sync_ms: chance.scaled(1, 80),
             publications: if is_busy { 400 } else { 60 },
             pause_ms: if is_busy { chance.scaled(20, 150) } else { chance.scaled(100, 3_000) },
@@ -156,6 +163,27 @@ impl Swarm {
             faults: faults(chance),
             channels,
         }
+    }
+
+    /// Draws other rates, pages, turns and times. What streams are known by stays, and so do the bounds on what may be
+    /// there at a time, which hold for what comes.
+    pub(crate) fn reconfigure(&mut self, chance: &mut Chance) {
+        let named = self.hub.namespaces.iter().filter(|(name, _)| !name.is_empty());
+        let namespaces: Vec<_> = named
+            .map(|(name, namespace)| {
+                let mut namespace = Namespace::clone(namespace);
+                namespace.publish_rate = chance.percent(10).then_some(5);
+                (name.to_owned(), namespace)
+            })
+            .collect();
+        let former = std::mem::replace(&mut self.hub, hub(chance, &namespaces, self.clients));
+        let hub = &mut self.hub;
+        hub.max_sessions = former.max_sessions;
+        hub.max_requests = former.max_requests;
+        hub.max_pending_commands = former.max_pending_commands;
+        hub.max_pending_bytes = former.max_pending_bytes;
+        let (records, bytes) = self.largest_page;
+        self.largest_page = (records.max(hub.page_records), bytes.max(hub.page_bytes));
     }
 }
 

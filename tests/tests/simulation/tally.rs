@@ -18,6 +18,7 @@ pub(crate) struct Tally {
     pub(crate) cuts: usize,
     pub(crate) kills: usize,
     pub(crate) drains: usize,
+    pub(crate) reconfigured: usize,
     pub(crate) failed_syncs: usize,
     pub(crate) full_disks: usize,
     pub(crate) unreadable: usize,
@@ -52,7 +53,7 @@ impl Tally {
         }
         sum! {
             steps acked unknown duplicates refusals oversized histories congested paused disconnects cuts kills
-            drains failed_syncs full_disks unreadable overloads spoilt bans ends deletions expired_tokens foreign_tickets
+            drains reconfigured failed_syncs full_disks unreadable overloads spoilt bans ends deletions expired_tokens foreign_tickets
             client_restarts received doubled lost skipped resets reconnects
         }
         self.most_buffered = most_buffered.max(run.most_buffered);
@@ -87,7 +88,7 @@ impl Tally {
         {
             reached! {
                 acked 30_000 unknown 3_000 duplicates 300 refusals 10_000 oversized 20 histories 3_000
-                congested 1_000 paused 1_000 disconnects 1_000 cuts 1_000 kills 700 drains 200
+                congested 1_000 paused 1_000 disconnects 1_000 cuts 1_000 kills 700 drains 200 reconfigured 1_000
                 failed_syncs 500 full_disks 1_000 unreadable 1_000 overloads 700 spoilt 1_000 bans 200
                 ends 1_000 deletions 1_000 expired_tokens 500 foreign_tickets 100 client_restarts 1_000
                 received 100_000 lost 2_000 skipped 3_000 resets 1_000 reconnects 700

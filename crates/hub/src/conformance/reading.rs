@@ -37,6 +37,8 @@ fn orders<B: Broker>(subject: &mut Subject<B>) {
         (at(3), Order::Backwards, 3, (vec![2, 1], false)),
         (at(1), Order::Backwards, 3, (vec![], false)),
         (at(6), Order::Backwards, 2, (vec![5, 4], true)),
+        (at(u64::MAX), Order::Forwards, 3, (vec![], false)),
+        (at(u64::MAX), Order::Backwards, 2, (vec![5, 4], true)),
     ] {
         let read = subject.read_seqs(&channel, from, order, records);
         subject.same(&format!("{records} {order:?} from {from:?}"), &read, &expected);
@@ -73,6 +75,7 @@ fn times<B: Broker>(subject: &mut Subject<B>) {
         (times[1], vec![3, 4, 5, 6]),
         (times[1] + 1, vec![5, 6]),
         (times[2] + 1, vec![]),
+        (u64::MAX, vec![]),
     ] {
         let (seqs, _) = subject.read_seqs(&channel, From::Time(time), Order::Forwards, 10);
         subject.same(&format!("what is read from {time}"), &seqs, &expected);

@@ -39,6 +39,11 @@ impl Bucket {
         self.at = now;
     }
 
+    /// Whether it has all of its tokens.
+    pub(super) fn is_full(&self, rate: u32, now: Tick) -> bool {
+        self.missing(rate, now) == 0
+    }
+
     /// Thousandths of a token that were taken and have not come back by now.
     fn missing(&self, rate: u32, now: Tick) -> u64 {
         self.taken.saturating_sub(now.saturating_sub(self.at).saturating_mul(rate.into()))

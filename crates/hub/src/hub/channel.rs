@@ -2,8 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use longwire_channel::{ChannelName, Epoch, Position, Record};
+use longwire_channel::{ChannelName, Epoch, Policy, Position, Record};
 use slab::Slab;
+use smallvec::SmallVec;
 
 use super::state::State;
 use crate::SessionId;
@@ -18,19 +19,27 @@ pub(super) struct Channel {
     pub(super) ended: bool,
     /// Publications that were told, ephemeral ones too.
     pub(super) turn: u64,
-    /// The latest of them, if there are subscriptions that want no other.
-    pub(super) latest: Option<Arc<Record>>,
-    /// Subscriptions with the policy `latest`.
-    pub(super) conflated: u32,
-    /// Subscriptions with the policy `rollup`.
-    pub(super) rollups: u32,
-    /// Pages on their way: behind which `seq` they begin, and the token of the request.
-    pub(super) reads: Vec<(u64, u64)>,
-    members: Vec<Member>,
+    /// Many channels never have a second one.
+    members: SmallVec<[Member; 1]>,
     /// Invariant: `members` has so many that are `Live`, ...
     live: u32,
     /// ... behind them those that are `Poised`, up to here; the rest behind them.
     poised: u32,
+    /// What it has nothing of while it rests, unless a policy needs it.
+    extras: Option<Box<Extras>>,
+}
+
+/// What a channel has for those who do not take every record as it comes.
+#[derive(Debug, Default)]
+struct Extras {
+    /// The latest publication, if there are subscriptions that want no other.
+    latest: Option<Arc<Record>>,
+    /// Subscriptions with the policy `latest`.
+    conflated: u32,
+    /// Subscriptions with the policy `rollup`.
+    rollups: u32,
+    /// Pages on their way: behind which `seq` they begin, and the token of the request.
+    reads: Vec<(u64, u64)>,
 }
 
 /// Whether the broker tells what happens.
@@ -57,13 +66,10 @@ impl Channel {
             tail: 0,
             ended: false,
             turn: 0,
-            latest: None,
-            conflated: 0,
-            rollups: 0,
-            reads: Vec::new(),
-            members: Vec::new(),
+            members: SmallVec::new(),
             live: 0,
             poised: 0,
+            extras: None,
         }
     }
 
@@ -93,12 +99,76 @@ impl Channel {
         &self.members[self.live as usize..self.poised as usize]
     }
 
+    /// The latest publication, if there are subscriptions that want no other.
+    pub(super) fn latest(&self) -> Option<&Arc<Record>> {
+        self.extras.as_ref()?.latest.as_ref()
+    }
+
+    /// Keeps a publication as the latest, if anybody wants it.
+    pub(super) fn keep(&mut self, record: &Arc<Record>) {
+        if let Some(extras) = self.extras.as_mut().filter(|it| it.conflated > 0) {
+            extras.latest = Some(Arc::clone(record));
+        }
+    }
+
+    /// Whether there are subscriptions with the policy `rollup`.
+    pub(super) fn has_rollups(&self) -> bool {
+        self.extras.as_ref().is_some_and(|it| it.rollups > 0)
+    }
+
+    /// The token of the latest request for the page behind this `seq`, if it is on its way.
+    pub(super) fn read_behind(&self, seq: u64) -> Option<u64> {
+        let reads = &self.extras.as_ref()?.reads;
+        reads.iter().rfind(|(behind, _)| *behind == seq).map(|(_, token)| *token)
+    }
+
+    pub(super) fn begin_read(&mut self, behind: u64, token: u64) {
+        self.extras.get_or_insert_default().reads.push((behind, token));
+    }
+
+    pub(super) fn end_read(&mut self, token: u64) {
+        self.change_extras(|it| it.reads.retain(|(_, read)| *read != token));
+    }
+
+    /// Its stream begins anew: what was read and kept is of the life before.
+    pub(super) fn forget_life(&mut self) {
+        self.change_extras(|it| {
+            it.latest = None;
+            it.reads.clear();
+        });
+    }
+
+    /// Counts one more with this policy.
+    pub(super) fn count_in(&mut self, policy: Policy) {
+        match policy {
+            Policy::Latest { .. } => self.extras.get_or_insert_default().conflated += 1,
+            Policy::Rollup { .. } => self.extras.get_or_insert_default().rollups += 1,
+            _ => {}
+        }
+    }
+
+    /// Counts one less.
+    pub(super) fn count_out(&mut self, policy: Policy) {
+        self.change_extras(|it| match policy {
+            Policy::Latest { .. } => {
+                it.conflated -= 1;
+                it.latest.take_if(|_| it.conflated == 0);
+            }
+            Policy::Rollup { .. } => it.rollups -= 1,
+            _ => {}
+        });
+    }
+
+    /// Takes something away, and gives the memory back where nothing is left.
+    fn change_extras(&mut self, change: impl FnOnce(&mut Extras)) {
+        if let Some(extras) = &mut self.extras {
+            change(extras);
+            self.extras.take_if(|it| it.conflated == 0 && it.rollups == 0 && it.reads.is_empty());
+        }
+    }
+
     /// Takes a member in, as one of the rest, and gives its index.
     pub(super) fn join(&mut self, member: Member) -> u32 {
-        if self.members.is_empty() {
-            // Many channels never have a second one.
-            self.members.reserve_exact(1);
-        }
         self.members.push(member);
         index_of(self.members.len() - 1)
     }
@@ -106,7 +176,7 @@ impl Channel {
     /// Puts the member at `index` where members of this state belong. Those who moved are told to `moved`: key and
     /// new index.
     pub(super) fn place(&mut self, mut index: u32, state: State, mut moved: impl FnMut(u32, u32)) {
-        let mut swap = |members: &mut Vec<Member>, a: u32, b: u32| {
+        let mut swap = |members: &mut [Member], a: u32, b: u32| {
             members.swap(a as usize, b as usize);
             moved(members[a as usize].key, a);
             moved(members[b as usize].key, b);
@@ -149,7 +219,7 @@ impl Channel {
             moved(member.key, last);
         }
         if self.members.capacity() > 4 * self.members.len().max(4) {
-            self.members.shrink_to(2 * self.members.len());
+            self.members.grow(2 * self.members.len());
         }
     }
 }
@@ -194,7 +264,7 @@ impl Channels {
     /// Records that they keep.
     #[cfg(feature = "simulation")]
     pub(super) fn held(&self) -> usize {
-        self.slab.iter().filter(|(_, channel)| channel.latest.is_some()).count()
+        self.slab.iter().filter(|(_, channel)| channel.latest().is_some()).count()
     }
 }
 

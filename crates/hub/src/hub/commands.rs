@@ -47,8 +47,13 @@ impl Hub {
 
     /// Keeps a command that came before its session is connected.
     fn early(&mut self, id: SessionId, message: ClientMessage, bytes: usize) {
-        if let Err(refusal) = self.check_room(id, bytes) {
-            let Some(command) = id_of(&message) else { return };
+        let publishes = matches!(message, ClientMessage::Publish { .. });
+        let open = if publishes { self.check_shut(id) } else { Ok(()) };
+        if let Err(refusal) = open.and_then(|()| self.check_room(id, bytes)) {
+            let Some(command) = id_of(&message).filter(|_| self.may_answer(id)) else { return };
+            if publishes {
+                return self.put_off(id, command, refusal);
+            }
             return self.refuse(id, command, refusal);
         }
         let Some(session) = self.sessions.get_mut(id) else { return };

@@ -54,9 +54,7 @@ impl Hub {
     fn targets(&mut self, key: u32, record: &Arc<Record>, prev: u64) -> Vec<Target> {
         let channel = &mut self.channels[key];
         channel.turn += 1;
-        if channel.conflated > 0 {
-            channel.latest = Some(Arc::clone(record));
-        }
+        channel.keep(record);
         let mut to = Vec::with_capacity(channel.live().len() + channel.poised().len());
         to.extend(channel.live().iter().map(|member| Target {
             session: member.session,
@@ -67,7 +65,7 @@ impl Hub {
         let is_ephemeral = record.seq == 0;
         let mut keys = std::mem::take(&mut self.scratch);
         keys.extend(channel.poised().iter().map(|member| member.key));
-        if is_ephemeral && channel.rollups > 0 {
+        if is_ephemeral && channel.has_rollups() {
             let rest = &channel.members()[channel.live().len() + channel.poised().len()..];
             keys.extend(rest.iter().map(|member| member.key));
         }
@@ -127,8 +125,7 @@ impl Hub {
         channel.stream = Stream::Attached(position.epoch);
         channel.tail = position.seq;
         channel.ended = false;
-        channel.latest = None;
-        channel.reads.clear();
+        channel.forget_life();
         let turn = channel.turn;
         self.stats.resets += 1;
         for key in self.member_keys(key) {

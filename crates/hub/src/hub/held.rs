@@ -96,9 +96,9 @@ impl Hub {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(busy) = &mut session.busy else { return };
         if busy.held.shut_until <= now {
-            busy.held.shut_until = 0;
+            busy.held.open();
         }
-        busy.rates.forget(now);
+        busy.rates.forget_full(now);
         if busy.held.next > now {
             return session.tidy();
         }
@@ -174,8 +174,7 @@ impl Hub {
     pub(super) fn put_off(&mut self, id: SessionId, command: u64, refusal: Refusal) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let until = self.now.saturating_add(refusal.retry_after_ms.unwrap_or(RETRY_MS));
-        let held = &mut session.busy().held;
-        held.shut_until = held.shut_until.max(until);
+        session.busy().held.shut(until);
         self.refuse(id, command, refusal);
         self.arm(id);
     }
@@ -208,6 +207,16 @@ impl Held {
         next.min(open)
     }
 
+    /// Refuses whatever comes until then.
+    pub(super) fn shut(&mut self, until: Tick) {
+        self.shut_until = self.shut_until.max(until);
+    }
+
+    /// Refuses nothing; tells until when it would have.
+    pub(super) fn open(&mut self) -> Tick {
+        std::mem::take(&mut self.shut_until)
+    }
+
     /// Whether what comes is refused.
     pub(super) fn is_shut(&self) -> bool {
         self.shut_until > 0
@@ -222,12 +231,6 @@ impl Rates {
     /// When they can be forgotten.
     pub(super) fn due(&self) -> Tick {
         if self.is_empty() { NEVER } else { self.full_at }
-    }
-
-    fn forget(&mut self, now: Tick) {
-        if self.full_at <= now {
-            *self = Self::default();
-        }
     }
 
     /// Takes a token of the session's bucket, and one of the namespace's; otherwise tells after how many milliseconds
@@ -257,10 +260,20 @@ impl Rates {
     fn of(&mut self, namespace: &Arc<Namespace>, now: Tick) -> &mut Bucket {
         let known = self.buckets.iter().position(|(it, _)| Arc::ptr_eq(it, namespace));
         let at = known.unwrap_or_else(|| {
+            // Among them may be namespaces that others have replaced.
+            self.forget_full(now);
             self.buckets.push((Arc::clone(namespace), Bucket::new(now)));
             self.buckets.len() - 1
         });
         &mut self.buckets[at].1
+    }
+
+    /// Forgets those that are as good as new.
+    fn forget_full(&mut self, now: Tick) {
+        let is_full = |namespace: &Namespace, bucket: &Bucket| {
+            namespace.publish_rate.is_none_or(|rate| bucket.is_full(rate, now))
+        };
+        self.buckets.retain(|(namespace, bucket)| !is_full(namespace, bucket));
     }
 }
 

@@ -42,8 +42,9 @@ impl Hub {
         }
     }
 
-    /// The time of a token's expiry.
+    /// The time of a token's expiry. One beyond the protocol's numbers, in 285,000 years, cannot be told, and is none.
     fn tick_of(&self, unix_ms: Option<u64>) -> Tick {
+        let unix_ms = unix_ms.filter(|at| *at <= MAX_INTEGER);
         unix_ms.map_or(NEVER, |at| self.now.saturating_add(at.saturating_sub(self.unix_ms)))
     }
 
@@ -174,6 +175,8 @@ impl Hub {
         let early = std::mem::take(&mut session.busy().early);
         let bytes: usize = early.iter().map(|(_, bytes)| bytes).sum();
         session.busy().bytes -= bytes;
+        // A publication that was refused came behind all of these.
+        let shut_until = session.busy().held.open();
         session.tidy();
         self.send(id, ServerMessage::Connected(Box::new(connected)));
         for key in begun {
@@ -181,6 +184,9 @@ impl Hub {
         }
         for (message, bytes) in early {
             self.command(id, message, bytes);
+        }
+        if let Some(session) = self.sessions.get_mut(id).filter(|_| shut_until > self.now) {
+            session.busy().held.shut(shut_until);
         }
         self.arm(id);
     }
@@ -263,7 +269,7 @@ impl Hub {
             return self.disconnect(id, CloseCode::PONG_TIMEOUT, reason);
         }
         if session.ping_at <= self.now {
-            let timeout = millis(self.config.pong_timeout);
+            let timeout = millis(self.config.pong_timeout).max(1);
             // A ping behind much else takes its time: then the pipe's own deadline holds.
             if session.pinged && !session.is_congested() {
                 let reason = format!("nothing came for {timeout} ms behind a ping: connect again");
@@ -350,6 +356,9 @@ fn expires_in(session: &Session, now: Tick) -> Option<u64> {
 
 /// The only version of the protocol.
 const VERSION: u32 = 1;
+
+/// The largest number of the protocol.
+const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// Over which time clients come back that the server has no place for.
 const OVERLOADED_SPREAD: Duration = Duration::from_secs(30);

@@ -45,11 +45,7 @@ impl Hub {
         let key = index_of(self.subscriptions.insert(sub));
         let channel = &mut self.channels[channel];
         let index = channel.join(Member { session: id, sub: number, key });
-        match policy {
-            Policy::Latest { .. } => channel.conflated += 1,
-            Policy::Rollup { .. } => channel.rollups += 1,
-            _ => {}
-        }
+        channel.count_in(policy);
         self.subscriptions[key as usize].index = index;
         if let Some(session) = self.sessions.get_mut(id) {
             session.add_sub(number, key);
@@ -211,11 +207,13 @@ impl Hub {
                 let Info { position, first, .. } = info;
                 Place { epoch: position.epoch, first, before_time: position.seq }
             }
-            Ok(Response::Page(page)) => Place {
-                epoch: page.epoch,
-                first: page.first,
-                before_time: page.records.first().map_or(page.last, |record| record.seq - 1),
-            },
+            Ok(Response::Page(page)) => {
+                // A damaged record may be of that time: who begins before it is told that it is lost.
+                let damaged = page.damaged.first().map(|gap| gap.from);
+                let intact = page.records.first().map(|record| record.seq - 1);
+                let before_time = damaged.into_iter().chain(intact).min().unwrap_or(page.last);
+                Place { epoch: page.epoch, first: page.first, before_time }
+            }
             result => {
                 let refusal = error_of(result).refusal();
                 return self.refuse_subscription(key, &refusal);
@@ -339,14 +337,7 @@ impl Hub {
                 sub.index = to;
             }
         });
-        match sub.policy {
-            Policy::Latest { .. } => {
-                channel.conflated -= 1;
-                channel.latest.take_if(|_| channel.conflated == 0);
-            }
-            Policy::Rollup { .. } => channel.rollups -= 1,
-            _ => {}
-        }
+        channel.count_out(sub.policy);
         if channel.members().is_empty() {
             let channel = self.channels.remove(sub.channel);
             let token = self.new_token();

@@ -50,8 +50,9 @@ impl Hub {
         let channel = &mut self.channels[sub.channel];
         let behind = sub.seen;
         // Others who come back at the same time want the same page.
-        if let Some(&(_, token)) = channel.reads.iter().find(|(from, _)| *from == behind)
+        if let Some(token) = channel.read_behind(behind)
             && let Some(Pending::Page { readers, .. }) = self.pending.get_mut(&token)
+            && readers.len() < self.config.max_page_readers
         {
             sub.awaits = token;
             readers.push((id, key));
@@ -69,7 +70,7 @@ impl Hub {
         let channel = sub.channel;
         let token = self.submit(request, Pending::Page { channel, readers: vec![(id, key)] });
         self.reads += 1;
-        self.channels[channel].reads.push((behind, token));
+        self.channels[channel].begin_read(behind, token);
         self.subscriptions[key as usize].awaits = token;
     }
 
@@ -83,7 +84,7 @@ impl Hub {
     ) {
         self.reads -= 1;
         if let Some(channel) = self.channels.get_mut(channel) {
-            channel.reads.retain(|(_, read)| *read != token);
+            channel.end_read(token);
         }
         for (id, key) in readers {
             if let Some(session) = self.sessions.get_mut(id) {

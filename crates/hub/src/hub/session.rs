@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use std::collections::VecDeque;
 
 use longwire_channel::{Capabilities, ClientMessage, Connect, History, Published, Refusal, Token};
+use smallvec::SmallVec;
 
 use super::{
     bucket::Bucket,
@@ -41,7 +42,7 @@ pub(super) struct Session {
     pub(super) due: Tick,
     pub(super) bucket: Bucket,
     /// Numbers and keys of its subscriptions, by number.
-    pub(super) subs: Vec<(u32, u32)>,
+    pub(super) subs: SmallVec<[(u32, u32); 2]>,
     /// What it is busy with; nothing while it rests.
     pub(super) busy: Option<Box<Busy>>,
 }
@@ -126,7 +127,7 @@ impl Session {
             congested_at: NEVER,
             due: NEVER,
             bucket: Bucket::new(now),
-            subs: Vec::new(),
+            subs: SmallVec::new(),
             busy: None,
         }
     }

@@ -63,7 +63,7 @@ impl Hub {
         let sub = &self.subscriptions[key as usize];
         let channel = &self.channels[sub.channel];
         let congested = self.sessions.get(sub.session).is_some_and(Session::is_congested);
-        let held = match &channel.latest {
+        let held = match channel.latest() {
             Some(record) if record.seq > sub.seen => Held::Last,
             Some(record) if record.seq == 0 && sub.turn != channel.turn => Held::Ephemeral,
             _ => Held::Nothing,
@@ -117,7 +117,7 @@ impl Hub {
     /// Pushes the record that the channel holds for those that want the latest alone.
     fn push_held(&mut self, key: u32) {
         let sub = &self.subscriptions[key as usize];
-        if let Some(record) = self.channels[sub.channel].latest.clone() {
+        if let Some(record) = self.channels[sub.channel].latest().cloned() {
             self.push_record(key, record);
         }
     }

@@ -3,7 +3,7 @@
 use longwire_channel::{ClientMessage, ErrorCode, Outcome, Policy, Position, ServerMessage, Start};
 use longwire_hub::{Access, Action, HubConfig, Namespace, Permissions, Who};
 
-use crate::support::*;
+use crate::{reader::Reader, support::*};
 
 #[test]
 fn a_subscription_without_a_start_gets_what_is_published_from_then_on() {
@@ -58,30 +58,17 @@ fn what_is_not_subscribed_cannot_be_unsubscribed() {
 
 #[test]
 fn nothing_of_a_subscription_follows_unsubscribed() {
-    let mut hall = Hall::new();
-    hall.publish_many("a", 600);
-    hall.hold_events = true;
-    let session = hall.connect();
-    let subscribe = subscribe(1, "a", Start::Beginning, None);
-    hall.receive(session, ClientMessage::Subscribe { id: 1, subscribe });
-    // Attached, and the place found: a page is on its way.
-    hall.release(0);
-    hall.release(0);
-    assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
-    hall.receive(session, ClientMessage::Unsubscribe { id: 2, sub: 1 });
-    assert_eq!(hall.take(session), Some(ServerMessage::Unsubscribed { id: 2, sub: 1 }));
-    assert_eq!(hall.events.len(), 1);
-    hall.release(0);
-    assert_eq!(hall.take(session), None);
+    let mut reader = Reader::recovering(600);
+    let session = reader.session;
+    reader.receive(session, ClientMessage::Unsubscribe { id: 2, sub: 1 });
+    assert_eq!(reader.take(session), Some(ServerMessage::Unsubscribed { id: 2, sub: 1 }));
+    assert_eq!(reader.events.len(), 1);
+    reader.release(0);
+    assert_eq!(reader.take(session), None);
     // Another one under the same number is not taken for it.
-    let subscribe = support_subscribe_now();
-    hall.receive(session, ClientMessage::Subscribe { id: 3, subscribe });
-    hall.release(0);
-    assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { .. })));
-}
-
-fn support_subscribe_now() -> longwire_channel::Subscribe {
-    subscribe(1, "a", Start::Now, None)
+    reader.begin_subscribe(session, "a", Start::Now);
+    reader.release(0);
+    reader.take_subscribed(session);
 }
 
 #[test]
@@ -89,16 +76,13 @@ fn a_subscription_that_is_ended_before_it_began_is_answered_too() {
     let mut hall = Hall::new();
     hall.hold_events = true;
     let session = hall.connect();
-    let command = ClientMessage::Subscribe { id: 1, subscribe: support_subscribe_now() };
-    hall.receive(session, command);
+    hall.begin_subscribe(session, "a", Start::Now);
     hall.receive(session, ClientMessage::Unsubscribe { id: 2, sub: 1 });
     let refusal = hall.error(session);
     assert_eq!(refusal.code, ErrorCode::NotFound);
     assert!(refusal.message.contains("before it began"), "{refusal}");
     assert_eq!(hall.take(session), Some(ServerMessage::Unsubscribed { id: 2, sub: 1 }));
-    while !hall.events.is_empty() {
-        hall.release(0);
-    }
+    hall.release_all();
     assert_eq!(hall.take(session), None);
     assert_eq!(hall.stats().channels, 0);
 }

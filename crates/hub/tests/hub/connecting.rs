@@ -143,10 +143,7 @@ fn what_is_no_message_ends_the_session_unless_it_has_an_id() {
 
     // It is wrong behind `connect`, though before `connected`.
     hall.hold_events = true;
-    let session = hall.open();
-    let subscriptions = vec![subscribe(1, "a", Start::Now, None)];
-    let connect = Connect { subscriptions, ..connect() };
-    hall.receive(session, ClientMessage::Connect(Box::new(connect)));
+    let session = hall.begin_connect(vec![subscribe(1, "a", Start::Now, None)]);
     hall.input(Input::Malformed { session, id: Some(4), reason: reason() });
     assert_eq!(hall.error(session).code, ErrorCode::BadRequest);
     assert_eq!(hall.ending(session), None);
@@ -156,10 +153,7 @@ fn what_is_no_message_ends_the_session_unless_it_has_an_id() {
 fn commands_behind_connect_wait_for_it() {
     let mut hall = Hall::new();
     hall.hold_events = true;
-    let session = hall.open();
-    let subscriptions = vec![subscribe(1, "a", Start::Now, None)];
-    let connect = Connect { subscriptions, ..connect() };
-    hall.receive(session, ClientMessage::Connect(Box::new(connect)));
+    let session = hall.begin_connect(vec![subscribe(1, "a", Start::Now, None)]);
     hall.receive(session, ClientMessage::Unsubscribe { id: 3, sub: 1 });
     hall.receive(session, ClientMessage::Unsubscribe { id: 4, sub: 2 });
     assert_eq!(hall.take(session), None);

@@ -3,7 +3,7 @@
 use longwire_channel::{
     ClientMessage, Epoch, ErrorCode, Gap, History, HistoryPage, Order, Position, ServerMessage,
 };
-use longwire_hub::{Action, Namespace, SessionId, broker};
+use longwire_hub::{Action, Namespace, SessionId};
 
 use crate::support::*;
 
@@ -143,9 +143,7 @@ fn histories_are_answered_in_their_order_refused_ones_too() {
         hall.receive(session, ClientMessage::History { id, history: all(name) });
     }
     assert_eq!(hall.take(session), None);
-    while !hall.events.is_empty() {
-        hall.release(0);
-    }
+    hall.release_all();
     assert!(matches!(hall.take(session), Some(ServerMessage::History { id: 1, .. })));
     assert!(matches!(hall.take(session), Some(ServerMessage::Error { id: 2, .. })));
     assert!(matches!(hall.take(session), Some(ServerMessage::History { id: 3, .. })));
@@ -160,13 +158,10 @@ fn what_is_damaged_is_passed_over() {
         hall.hold_events = true;
         let history = History { limit: Some(2), order, ..all("a") };
         hall.receive(session, ClientMessage::History { id: 5, history });
-        if let Some(broker::Event::Completed { result: Ok(broker::Response::Page(page)), .. }) =
-            hall.events.front_mut()
-        {
-            let (first, last) = (page.records[0].seq, page.records[1].seq);
-            page.damaged = vec![Gap { from: first.min(last) - 1, to: first.max(last) }];
-            page.records.clear();
-        }
+        let page = hall.next_page();
+        let (first, last) = (page.records[0].seq, page.records[1].seq);
+        page.damaged = vec![Gap { from: first.min(last) - 1, to: first.max(last) }];
+        page.records.clear();
         hall.release(0);
         hall.release(0);
         match hall.take(session) {

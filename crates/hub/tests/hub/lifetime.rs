@@ -1,9 +1,11 @@
 //! Time: `connect`'s, pings, tokens that expire, pipes that stall, servers that go away.
 
+use std::time::Duration;
+
 use longwire_channel::{
     Capabilities, ClientMessage, CloseCode, Connect, ErrorCode, Refusal, ServerMessage, Start,
 };
-use longwire_hub::{Action, Denied, Identity, Input, Permissions, SessionId};
+use longwire_hub::{Action, Denied, HubConfig, Identity, Input, Permissions, SessionId};
 
 use crate::support::*;
 
@@ -92,6 +94,21 @@ fn whoever_cannot_answer_is_not_pinged() {
 }
 
 #[test]
+fn the_shortest_pong_timeout_is_a_millisecond() {
+    let mut config = HubConfig::default();
+    config.pong_timeout = Duration::ZERO;
+    let mut hall = Hall::with(config);
+    let slow = hall.connect();
+    hall.narrow(slow);
+    hall.receive(slow, ClientMessage::Unsubscribe { id: 1, sub: 9 });
+    let silent = hall.connect();
+    hall.pass(ms(25_001));
+    // The one cannot answer, and the other had its time.
+    assert_eq!(hall.ending(slow), None);
+    assert_eq!(hall.ended_with(silent).code, CloseCode::PONG_TIMEOUT);
+}
+
+#[test]
 fn a_pipe_that_is_slow_has_its_own_time() {
     let mut hall = Hall::new();
     let session = hall.connect();
@@ -131,6 +148,22 @@ fn a_session_ends_a_while_behind_its_token() {
     assert_eq!(hall.ending(session), None);
     hall.pass(ms(1));
     assert_eq!(hall.ended_with(session).code, CloseCode::TOKEN_EXPIRED);
+}
+
+#[test]
+fn an_expiry_beyond_the_numbers_of_the_protocol_is_none() {
+    let mut hall = Hall::new();
+    for at in [1 << 53, u64::MAX] {
+        let expires_at_ms = Some(at);
+        let identity = Identity { expires_at_ms, ..Identity::nameless(Permissions::all()) };
+        hall.identities.insert("t".into(), Ok(identity));
+        let (session, connected) =
+            hall.connect_with(Connect { token: Some("t".into()), ..connect() });
+        assert_eq!(connected.expires_in_ms, None, "{at}");
+        let answer = refresh(&mut hall, session, "t");
+        let refreshed = ServerMessage::Refreshed { id: 8, expires_in_ms: None, ticket: None };
+        assert_eq!(answer, Some(refreshed), "{at}");
+    }
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! What a client may make the hub hold.
 
-use longwire_channel::{
-    ClientMessage, CloseCode, Connect, ErrorCode, History, Order, ServerMessage, Start,
-};
+use longwire_channel::{ClientMessage, CloseCode, ErrorCode, History, Order, ServerMessage, Start};
 use longwire_hub::{HubConfig, Input};
 
 use crate::support::*;
@@ -58,10 +56,7 @@ fn so_many_bytes_of_commands_wait_and_no_more() {
 fn commands_before_connected_count_as_well() {
     let mut hall = Hall::with(narrow());
     hall.hold_events = true;
-    let session = hall.open();
-    let subscriptions = vec![subscribe(1, "a", Start::Now, None)];
-    let connect = Connect { subscriptions, ..connect() };
-    hall.receive(session, ClientMessage::Connect(Box::new(connect)));
+    let session = hall.begin_connect(vec![subscribe(1, "a", Start::Now, None)]);
     for id in 0..4 {
         hall.receive(session, ClientMessage::Unsubscribe { id, sub: 9 });
     }
@@ -76,6 +71,42 @@ fn commands_before_connected_count_as_well() {
         hall.receive(session, publish(id, "a", publication("x")));
     }
     assert_eq!(hall.take(session), None);
+}
+
+#[test]
+fn a_publication_that_is_refused_before_connected_is_not_overtaken() {
+    let mut hall = Hall::with(narrow());
+    hall.hold_events = true;
+    let session = hall.begin_connect(vec![subscribe(1, "a", Start::Now, None)]);
+    for id in 0..4 {
+        hall.receive(session, publish(id, "b", publication("x")));
+    }
+    assert_eq!(hall.error(session).code, ErrorCode::RateLimited);
+    hall.release(0);
+    assert!(matches!(hall.take(session), Some(ServerMessage::Connected(_))));
+    // Those before it are on their way, and that one is to come before any other.
+    assert_eq!(hall.take(session), None);
+    hall.release(0);
+    assert!(matches!(hall.take(session), Some(ServerMessage::Published { id: 0, .. })));
+    hall.refused(session, publish(4, "b", publication("x")), ErrorCode::RateLimited, "behind it");
+    hall.pass(ms(100));
+    hall.receive(session, publish(3, "b", publication("x")));
+    assert_eq!(hall.take(session), None);
+}
+
+#[test]
+fn whoever_asks_before_connected_without_reading_is_sent_away() {
+    let mut hall = Hall::with(narrow());
+    hall.hold_events = true;
+    let session = hall.begin_connect(vec![subscribe(1, "a", Start::Now, None)]);
+    hall.narrow(session);
+    for id in 0..7 {
+        hall.receive(session, ClientMessage::Unsubscribe { id, sub: 9 });
+    }
+    // Three wait; the first refusal congested the pipe, and three more were given to it.
+    assert_eq!(hall.ending(session), None);
+    hall.receive(session, ClientMessage::Unsubscribe { id: 7, sub: 9 });
+    assert_eq!(hall.ended_with(session).code, CloseCode::SLOW_CONSUMER);
 }
 
 #[test]
@@ -162,9 +193,7 @@ fn subscriptions_that_are_given_up_do_not_pile_up() {
     hall.refused(session, command.clone(), ErrorCode::RateLimited, "given up");
     hall.release(0);
     hall.receive(session, command);
-    while !hall.events.is_empty() {
-        hall.release(0);
-    }
+    hall.release_all();
     assert!(matches!(hall.take(session), Some(ServerMessage::Subscribed { id: 4, .. })));
 }
 

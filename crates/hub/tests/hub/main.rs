@@ -9,6 +9,7 @@ mod limits;
 mod policies;
 mod publishing;
 mod rates;
+mod reader;
 mod recovery;
 mod requests;
 mod support;

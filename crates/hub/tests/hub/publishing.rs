@@ -194,9 +194,7 @@ fn what_goes_wrong_in_the_broker_has_its_code_and_cure() {
         let session = hall.connect();
         hall.hold_events = true;
         hall.receive(session, publish(1, "a", publication("x")));
-        if let Some(broker::Event::Completed { result, .. }) = hall.events.front_mut() {
-            *result = Err(error);
-        }
+        *hall.next_result() = Err(error);
         hall.release(0);
         let refusal = hall.error(session);
         assert_eq!(refusal.code, code);

@@ -183,6 +183,17 @@ fn a_list_of_channels_names_none_that_the_caller_may_not_manage() {
 }
 
 #[test]
+fn whoever_manages_nothing_makes_the_broker_look_at_nothing() {
+    let mut hall = Hall::new();
+    hall.publish("a", "x");
+    hall.hold_events = true;
+    let reader = permissions(&[("*", &[Action::Subscribe, Action::Publish, Action::History])]);
+    let answer = hall.ask_as(reader, Operation::Channels { after: None, limit: 3 });
+    assert_eq!(channels(answer), (vec![], None));
+    assert_eq!(hall.events.len(), 0);
+}
+
+#[test]
 fn connections_are_listed_a_page_at_a_time() {
     let mut hall = Hall::new();
     hall.introduce("ada", Some("ada"), Permissions::all());

@@ -12,7 +12,7 @@ use longwire_channel::{
 };
 use longwire_hub::{
     Action, Answer, HubConfig, Identity, Namespace, Namespaces, Operation, Permissions, SessionId,
-    broker::{Memory, MemoryLimits},
+    broker::{self, Memory, MemoryLimits},
     simulation::{Clock, Node},
 };
 
@@ -69,6 +69,14 @@ impl Hall {
         }
     }
 
+    /// Sends `connect` with these and waits for nothing: the broker's events are held.
+    pub(crate) fn begin_connect(&mut self, subscriptions: Vec<Subscribe>) -> SessionId {
+        let session = self.open();
+        let connect = Connect { subscriptions, ..connect() };
+        self.receive(session, ClientMessage::Connect(Box::new(connect)));
+        session
+    }
+
     /// Somebody with this name and these permissions.
     pub(crate) fn introduce(&mut self, token: &str, user: Option<&str>, permissions: Permissions) {
         let user = user.map(|user| Token::new(user).expect("valid"));
@@ -114,6 +122,43 @@ impl Hall {
         }
     }
 
+    /// A session that has subscription 1, of channel "a", from now on.
+    pub(crate) fn newcomer(&mut self, policy: Policy) -> SessionId {
+        let session = self.connect();
+        self.subscribe_with(session, subscribe(1, "a", Start::Now, Some(policy)));
+        session
+    }
+
+    /// Sends `subscribe` for subscription 1 and waits for nothing: the broker's events are held.
+    pub(crate) fn begin_subscribe(&mut self, session: SessionId, name: &str, start: Start) {
+        let subscribe = subscribe(1, name, start, None);
+        self.receive(session, ClientMessage::Subscribe { id: ID, subscribe });
+    }
+
+    /// The answer to `subscribe`, which has come.
+    pub(crate) fn take_subscribed(&mut self, session: SessionId) -> Subscribed {
+        match self.take(session) {
+            Some(ServerMessage::Subscribed { subscribed, .. }) => subscribed,
+            other => panic!("not subscribed, but {other:?}"),
+        }
+    }
+
+    /// What the broker's next event, which is held, answers.
+    pub(crate) fn next_result(&mut self) -> &mut Result<broker::Response, broker::Error> {
+        match self.events.front_mut() {
+            Some(broker::Event::Completed { result, .. }) => result,
+            other => panic!("no answer is held, but {other:?}"),
+        }
+    }
+
+    /// The page of records that it is.
+    pub(crate) fn next_page(&mut self) -> &mut broker::Page {
+        match self.next_result() {
+            Ok(broker::Response::Page(page)) => page,
+            other => panic!("no page is held, but {other:?}"),
+        }
+    }
+
     /// Publishes a text through the API.
     pub(crate) fn publish(&mut self, name: &str, text: &str) -> Position {
         let publication = Publication::new(Payload::text(text));
@@ -130,6 +175,24 @@ impl Hall {
         for _ in 0..count {
             let number = self.publish(name, "").seq;
             assert!(number > 0);
+        }
+    }
+
+    /// Publishes a text through the API while the broker's events are held, the answer among them.
+    pub(crate) fn begin_publish(&mut self, name: &str) {
+        let operation =
+            Operation::Publish { channel: channel(name), publication: publication("x") };
+        self.begin_request(operation);
+    }
+
+    pub(crate) fn begin_request(&mut self, operation: Operation) {
+        self.request(Identity::nameless(Permissions::all()), operation);
+    }
+
+    /// Tells the hub the broker's events that are held, and those that follow from them, in their order.
+    pub(crate) fn release_all(&mut self) {
+        while !self.events.is_empty() {
+            self.release(0);
         }
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Client {
     pub(crate) session: Option<SessionId>,
     /// Whether `connected` has come.
     pub(crate) is_connected: bool,
+    /// Whether it publishes before that.
+    pub(crate) is_eager: bool,
     pub(crate) subs: Vec<Sub>,
     /// What it publishes until it is answered, in its order.
     pub(crate) publishes: VecDeque<Unanswered>,
@@ -22,11 +24,22 @@ pub(crate) struct Client {
     published: u64,
     /// Places of what it published in this session, by channel, as they were answered.
     answered: HashMap<ChannelName, Position>,
-    capabilities: Capabilities,
+    face: Face,
     /// Until when it publishes nothing, for it was told to wait: Unix time in milliseconds.
     waits_until: u64,
     /// What the broker did not take when it came: those behind it are not kept from passing it.
     pub(crate) passed: HashSet<String>,
+}
+
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// The protocol, with pages.
+    Pages,
+    /// The protocol, each record by itself.
+    Messages,
+    /// A bare face: the server says for it who it is, and what it subscribes.
+    Bare,
 }
 
 /// A subscription.
@@ -70,19 +83,19 @@ pub(crate) enum News {
 }
 
 impl Client {
-    pub(crate) fn new(name: usize, pages: bool) -> Self {
-        let capabilities = if pages { Capabilities::ALL } else { Capabilities::PINGS };
+    pub(crate) fn new(name: usize, face: Face) -> Self {
         Self {
             name,
             session: None,
             is_connected: false,
+            is_eager: false,
             subs: Vec::new(),
             publishes: VecDeque::new(),
             next_id: 0,
             next_number: 0,
             published: 0,
             answered: HashMap::new(),
-            capabilities,
+            face,
             waits_until: 0,
             passed: HashSet::new(),
         }
@@ -99,19 +112,28 @@ impl Client {
         self.next_id
     }
 
-    /// `connect`, with all subscriptions and their positions.
-    pub(crate) fn connect(&mut self, session: SessionId) -> ClientMessage {
+    /// Whether it is known already who it is, so that there is no `connect`.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.face == Face::Bare
+    }
+
+    /// What a session begins with: all subscriptions and their positions, in `connect` where there is one.
+    pub(crate) fn begin(&mut self, session: SessionId) -> Vec<ClientMessage> {
         self.session = Some(session);
-        self.is_connected = false;
+        self.is_connected = self.is_bare();
+        if self.is_bare() {
+            return (0..self.subs.len()).map(|sub| self.subscribe(sub)).collect();
+        }
         let id = self.id();
         let subscriptions = (0..self.subs.len()).map(|sub| self.ask(sub, id)).collect();
-        ClientMessage::Connect(Box::new(Connect {
+        let takes_pages = self.face == Face::Pages;
+        vec![ClientMessage::Connect(Box::new(Connect {
             id,
             version: 1,
-            capabilities: self.capabilities,
+            capabilities: if takes_pages { Capabilities::ALL } else { Capabilities::PINGS },
             subscriptions,
             ..Connect::default()
-        }))
+        }))]
     }
 
     fn ask(&mut self, sub: usize, id: u64) -> Subscribe {

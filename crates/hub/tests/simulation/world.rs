@@ -16,7 +16,7 @@ use longwire_hub::{
 };
 
 use crate::{
-    client::{Client, News, Stands},
+    client::{Client, Face, News, Stands},
     stores::Store,
 };
 
@@ -54,6 +54,7 @@ pub(crate) struct Seen {
     refused: u64,
     held: u64,
     limited: u64,
+    reconfigured: u64,
 }
 
 impl Seen {
@@ -70,6 +71,7 @@ impl Seen {
         self.refused += more.refused;
         self.held += more.held;
         self.limited += more.limited;
+        self.reconfigured += more.reconfigured;
     }
 
     /// Everything happened.
@@ -87,6 +89,7 @@ impl Seen {
             self.refused,
             self.held,
             self.limited,
+            self.reconfigured,
         ];
         assert!(counts.iter().all(|count| *count > 0), "something never happened: {self:?}");
     }
@@ -103,20 +106,12 @@ impl<S: Store> World<S> {
             age: Duration::from_secs(100_000),
         };
         namespace.idempotency_window = Duration::from_secs(100_000);
-        if random.below(4) == 0 {
-            namespace.publish_rate = Some(1 + below(&mut random, 20));
-        }
         let mut config = HubConfig::default();
-        if random.below(2) == 0 {
-            config.publish_rate = 1 + below(&mut random, 20);
-        }
-        config.max_held_publications = 1 + random.index(10);
-        config.max_held_bytes = 64 * (1 + random.index(10));
         config.namespaces = Namespaces::new(namespace, []);
-        config.page_records = 1 + below(&mut random, 10);
         config.page_bytes = PAGE_BYTES;
         config.max_page_reads = 1 + random.index(3);
-        config.max_pending_commands = 30;
+        config.max_pending_commands = *pick(&mut random, &[5, 30, 30, 30]);
+        draw(&mut config, &mut random);
         let clock = Clock::new(Instant::now());
         let node = Node::new(config.clone(), random.bits(), store.open(), clock);
         let channels: Vec<_> = (0..=random.below(3))
@@ -124,7 +119,10 @@ impl<S: Store> World<S> {
             .collect();
         let clients = (0..=random.index(5))
             .map(|name| {
-                let mut client = Client::new(name, random.below(4) > 0);
+                let face =
+                    *pick(&mut random, &[Face::Pages, Face::Pages, Face::Messages, Face::Bare]);
+                let mut client = Client::new(name, face);
+                client.is_eager = random.below(3) == 0;
                 for _ in 0..=random.below(3) {
                     let channel = pick(&mut random, &channels).clone();
                     let start = match random.below(4) {
@@ -190,8 +188,16 @@ impl<S: Store> World<S> {
                 self.node.input(Input::Drain { window: Duration::from_secs(1) });
                 self.crash();
             }
+            99 if self.random.below(4) == 0 => self.reconfigure(),
             _ => self.release_all(),
         }
+    }
+
+    /// The operator gives the hub other settings, and whatever process comes next as well.
+    fn reconfigure(&mut self) {
+        draw(&mut self.config, &mut self.random);
+        self.node.hub.reconfigure(self.config.clone());
+        self.seen.reconfigured += 1;
     }
 
     /// Tells the hub something of what waits.
@@ -275,7 +281,8 @@ impl<S: Store> World<S> {
 
     fn send_unsent(&mut self, name: usize) {
         let client = &mut self.clients[name];
-        let Some(session) = client.session.filter(|_| client.is_connected) else { return };
+        let may_send = client.is_connected || client.is_eager;
+        let Some(session) = client.session.filter(|_| may_send) else { return };
         // What comes behind a refusal that has not reached the client, and later than that says, may pass it.
         let is_told = |pipe: &Pipe| pipe.disconnect.is_none() && !pipe.queue.iter().any(is_limit);
         if !self.node.pipe(session).is_some_and(is_told) {
@@ -311,12 +318,17 @@ impl<S: Store> World<S> {
             }
             return;
         }
-        let session = self.node.open();
+        let session = if self.clients[name].is_bare() {
+            self.node.open_as(Identity::nameless(Permissions::all()))
+        } else {
+            self.node.open()
+        };
         if self.random.below(2) == 0 {
             self.node.set_budget(session, BUDGET);
         }
-        let connect = self.clients[name].connect(session);
-        self.node.receive(session, connect);
+        for message in self.clients[name].begin(session) {
+            self.node.receive(session, message);
+        }
     }
 
     pub(crate) fn hang_up(&mut self, name: usize) {
@@ -456,6 +468,21 @@ impl<S: Store> World<S> {
         }
         panic!("it does not come to rest");
     }
+}
+
+/// Draws the rates and the pages. All others stay.
+fn draw(config: &mut HubConfig, random: &mut Chance) {
+    let (_, default) = config.namespaces.iter().next().expect("the default is always there");
+    let mut namespace = Namespace::clone(default);
+    namespace.publish_rate = (random.below(4) == 0).then(|| 1 + below(random, 20));
+    config.namespaces = Namespaces::new(namespace, []);
+    config.publish_rate = match random.below(2) {
+        0 => 1 + below(random, 20),
+        _ => HubConfig::default().publish_rate,
+    };
+    config.max_held_publications = 1 + random.index(10);
+    config.max_held_bytes = 64 * (1 + random.index(10));
+    config.page_records = 1 + below(random, 10);
 }
 
 fn is_limit(message: &ServerMessage) -> bool {

@@ -261,8 +261,8 @@ impl Pipes {
 /// Bytes that may be pushed to a congested pipe: a page, and for each subscription a record, a reset and its end.
 fn pushes(swarm: &Swarm) -> u64 {
     let record = record(swarm);
-    let page =
-        u64::from(swarm.hub.page_records) * OVERHEAD + 2 * swarm.hub.page_bytes as u64 + record;
+    let (records, bytes) = swarm.largest_page;
+    let page = u64::from(records) * OVERHEAD + 2 * bytes as u64 + record;
     page + u64::from(SUBSCRIPTIONS_MAX) * (record + 2 * OVERHEAD)
 }
 

@@ -132,6 +132,12 @@ impl World {
                     server.stalled_until = now + stage.chance.millis(1, 3_000);
                 }
             }
+            Fault::Reconfigure => {
+                stage.swarm.reconfigure(&mut stage.chance);
+                if let Some(server) = &mut self.server {
+                    server.reconfigure(stage);
+                }
+            }
             Fault::Disconnect | Fault::Ban => self.send_off(fault == Fault::Disconnect),
             Fault::End | Fault::Delete => {
                 let channel = stage.chance.index(stage.truth.channels.len());

@@ -3,7 +3,7 @@
 use longwire_channel::ChannelName;
 use longwire_log::{Handle, LogError, Response as LogResponse, StreamName};
 
-use super::{Durable, Info, Pending, Response, info_of, stream};
+use super::{Durable, Info, Pending, Response, error_of, info_of, stream};
 
 /// A list that is being made.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub(super) struct List {
     missing: usize,
     channels: Vec<(ChannelName, Info)>,
     more: bool,
+    /// Why one of them cannot be looked at for now.
+    failed: Option<LogError>,
 }
 
 impl<L: Handle> Durable<L> {
@@ -22,7 +24,12 @@ impl<L: Handle> Durable<L> {
             let channels = Vec::new();
             return self.complete(token, Ok(Response::Channels { channels, more }));
         }
-        let list = List { missing: names.len(), channels: Vec::with_capacity(names.len()), more };
+        let list = List {
+            missing: names.len(),
+            channels: Vec::with_capacity(names.len()),
+            more,
+            failed: None,
+        };
         self.lists.insert(token, list);
         for channel in names {
             let request = longwire_log::Request::Info { stream: stream(&channel) };
@@ -30,25 +37,28 @@ impl<L: Handle> Durable<L> {
         }
     }
 
-    /// One more was looked at. What cannot be read is left out: the log says so elsewhere.
+    /// One more was looked at. What is damaged is left out: the log says so elsewhere.
     pub(super) fn listed(
         &mut self,
         token: u64,
         channel: ChannelName,
-        result: &Result<LogResponse, LogError>,
+        result: Result<LogResponse, LogError>,
     ) {
         let Some(list) = self.lists.get_mut(&token) else { return };
         list.missing -= 1;
-        if let Ok(LogResponse::Info(info)) = result
-            && info.exists
-        {
-            list.channels.push((channel, info_of(info)));
+        match result {
+            Ok(LogResponse::Info(info)) if info.exists => {
+                list.channels.push((channel, info_of(&info)));
+            }
+            Ok(_) | Err(LogError::Corrupt(_)) => {}
+            Err(error) => list.failed = Some(error),
         }
         if list.missing == 0
-            && let Some(List { mut channels, more, .. }) = self.lists.remove(&token)
+            && let Some(List { mut channels, more, failed, .. }) = self.lists.remove(&token)
         {
             channels.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-            self.complete(token, Ok(Response::Channels { channels, more }));
+            let list = Response::Channels { channels, more };
+            self.complete(token, failed.map_or(Ok(list), |error| Err(error_of(Err(error)))));
         }
     }
 }

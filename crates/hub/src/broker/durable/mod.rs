@@ -152,7 +152,7 @@ impl<L: Handle> Durable<L> {
             (Pending::Names { token }, Ok(LogResponse::Streams { streams, more })) => {
                 self.named(token, &streams, more);
             }
-            (Pending::Listed { list, channel }, result) => self.listed(list, channel, &result),
+            (Pending::Listed { list, channel }, result) => self.listed(list, channel, result),
             (
                 Pending::Attach { token, .. }
                 | Pending::Read { token, .. }

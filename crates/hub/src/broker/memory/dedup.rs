@@ -103,6 +103,12 @@ impl Dedup {
         }
         if tables.order.is_empty() && tables.producers.is_empty() {
             self.0 = None;
+            return;
+        }
+        // What is counted are the entries: the tables have little room beyond them.
+        if tables.order.capacity() > 4 * tables.order.len().max(16) {
+            tables.order.shrink_to(2 * tables.order.len());
+            tables.keys.shrink_to(2 * tables.keys.len());
         }
     }
 

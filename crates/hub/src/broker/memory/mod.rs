@@ -41,13 +41,14 @@ impl Default for MemoryLimits {
 pub struct Memory {
     limits: MemoryLimits,
     random: Random,
-    streams: BTreeMap<ChannelName, Stream>,
+    /// Boxed, for these tables have room for more than they hold.
+    streams: BTreeMap<ChannelName, Box<Stream>>,
     /// What all streams take together.
     bytes: u64,
     events: VecDeque<Event>,
     /// When streams are looked at again: those that nobody is attached to, to be forgotten, ...
     resting: BTreeSet<(u64, ChannelName)>,
-    /// ... and the others, to drop what is too old.
+    /// ... and those of the others that have something, to drop what is too old.
     attached: BTreeSet<(u64, ChannelName)>,
     start: Option<Instant>,
 }
@@ -150,7 +151,7 @@ impl Memory {
             self.make_room(STREAM_BYTES, 1, channel)?;
             let epoch = Epoch::from_random(self.random.bits());
             self.bytes += STREAM_BYTES;
-            self.streams.insert(channel.clone(), Stream::new(epoch));
+            self.streams.insert(channel.clone(), Box::new(Stream::new(epoch)));
         }
         let stream = self.streams.get_mut(channel).ok_or(Error::NoRoom)?;
         let (was_attached, was_due, took) = (stream.attached, stream.due, stream.memory);
@@ -158,9 +159,10 @@ impl Memory {
         stream.drop_old(now.unix_ms);
         let result = change(stream);
         self.bytes = self.bytes - took + stream.memory;
-        if was_due.is_none() || was_attached != stream.attached {
-            let due = tick.saturating_add(stream.keep_ms());
-            stream.due = Some(due);
+        // One that is attached and has nothing has nothing to drop.
+        let is_watched = !stream.attached || stream.memory > 0;
+        if was_attached != stream.attached || was_due.is_none() && is_watched {
+            stream.due = is_watched.then(|| tick.saturating_add(stream.keep_ms()));
             let (from, to) = if stream.attached {
                 (&mut self.resting, &mut self.attached)
             } else {
@@ -169,7 +171,7 @@ impl Memory {
             if let Some(was) = was_due {
                 from.remove(&(was, channel.clone()));
             }
-            to.insert((due, channel.clone()));
+            to.extend(stream.due.map(|due| (due, channel.clone())));
         }
         Ok(result)
     }
@@ -291,8 +293,8 @@ impl Memory {
             stream.drop_old(now.unix_ms);
             self.bytes = self.bytes - took + stream.memory;
             let due = tick.saturating_add(stream.keep_ms().max(SWEEP_MS));
-            stream.due = Some(due);
-            self.attached.insert((due, channel));
+            stream.due = (stream.memory > 0).then_some(due);
+            self.attached.extend(stream.due.map(|due| (due, channel)));
         }
     }
 

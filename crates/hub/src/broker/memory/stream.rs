@@ -115,7 +115,7 @@ impl Stream {
             (From::Edge, _) => {}
             (From::Behind(position), _) if position.epoch != self.epoch => high = 0,
             (From::Behind(position), Order::Forwards) => {
-                low = self.index((position.seq + 1).saturating_sub(first));
+                low = self.index(position.seq.saturating_add(1).saturating_sub(first));
             }
             (From::Behind(position), Order::Backwards) => {
                 high = self.index(position.seq.saturating_sub(first));
