@@ -67,6 +67,6 @@ fn wasm32() -> Result<()> {
         println!("   left out: {} is not installed, and rustup could not add it", setup::WASM);
         return Ok(());
     }
-    let what = ["check", "--quiet", "--package", "longwire-proto", "--all-features", "--target"];
-    stream(cargo(what).arg(setup::WASM))
+    let what = ["check", "--quiet", "--all-features", "--target", setup::WASM];
+    stream(cargo(what).args(["--package", "longwire-channel", "--package", "longwire-proto"]))
 }
