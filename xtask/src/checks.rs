@@ -13,6 +13,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("format", format),
     ("tidy", tidy::run),
     ("clippy", clippy),
+    ("clippy of the benchmark", clippy_of_the_benchmark),
     ("documentation", documentation),
     ("wasm32", wasm32),
 ];
@@ -57,6 +58,12 @@ fn clippy() -> Result<()> {
     stream(cargo(what).args(["--", "--deny", "warnings"]))
 }
 
+/// The contestants too, which no test builds: that they still compile is shown here alone.
+fn clippy_of_the_benchmark() -> Result<()> {
+    let what = ["clippy", "--quiet", "--manifest-path", "bench/Cargo.toml", "--workspace"];
+    stream(cargo(what).args(["--all-targets", "--locked", "--", "--deny", "warnings"]))
+}
+
 fn documentation() -> Result<()> {
     let what = ["doc", "--quiet", "--workspace", "--no-deps", "--all-features"];
     stream(cargo(what).env("RUSTDOCFLAGS", "--deny warnings"))
@@ -67,6 +74,6 @@ fn wasm32() -> Result<()> {
         println!("   left out: {} is not installed, and rustup could not add it", setup::WASM);
         return Ok(());
     }
-    let what = ["check", "--quiet", "--package", "longwire-proto", "--all-features", "--target"];
-    stream(cargo(what).arg(setup::WASM))
+    let what = ["check", "--quiet", "--all-features", "--target", setup::WASM];
+    stream(cargo(what).args(["--package", "longwire-channel", "--package", "longwire-proto"]))
 }

@@ -136,11 +136,13 @@ fn print_summaries(dir: &Path) -> Result<()> {
 const TESTS: [(&str, &[&str]); 3] = [
     ("tests", &["test", "--workspace", "--all-features", "--no-fail-fast"]),
     (
-        "tests of the benchmark's runners",
+        "tests of the benchmark's runners and of what contestants share",
         &[
             "test",
             "--manifest-path",
             "bench/Cargo.toml",
+            "--package",
+            "bench-common",
             "--package",
             "bench-harness",
             "--package",

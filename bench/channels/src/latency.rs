@@ -59,7 +59,7 @@ fn measure(
     let deadline = due(total) + PATIENCE;
     let mut heard: Vec<u64> = (0..lanes).collect();
     let (mut said, mut count) = (0, 0);
-    let (mut times, mut late) = (Times::default(), Times::default());
+    let (mut times, mut delays) = (Times::default(), Times::default());
     let mut watch = None;
     while count < total {
         let now = Instant::now();
@@ -72,7 +72,7 @@ fn measure(
             let lane = usize::try_from(said % lanes)?;
             fleet.send(lane, say(lane, said)?)?;
             fleet.flush()?;
-            late.record(now - due(said));
+            delays.record(now - due(said));
             said += 1;
         }
         let Some(arrived) = fleet.next(Duration::ZERO)? else { continue };
@@ -86,7 +86,7 @@ fn measure(
     }
     let seen = watch.expect("it begins before the last is said").end()?;
     let [p50, p99, worst] = times.percentiles();
-    let [_, late99, _] = late.percentiles();
+    let [_, late99, _] = delays.percentiles();
     let mut figures = vec![
         ("p50 us", p50.into()),
         ("p99 us", p99.into()),

@@ -39,12 +39,11 @@ impl Results {
     pub(crate) fn add(&mut self, line: &'static str, round: u32, figures: &Figures) {
         let figures = figures.iter().map(|(name, value)| (*name, rounded(*value))).collect();
         let known = self.lines.iter_mut().find(|measured| measured.name == line);
-        match known {
-            Some(measured) => drop(measured.rounds.insert(round, figures)),
-            None => {
-                let rounds = BTreeMap::from([(round, figures)]);
-                self.lines.push(Measured { name: line, rounds });
-            }
+        if let Some(measured) = known {
+            measured.rounds.insert(round, figures);
+        } else {
+            let rounds = BTreeMap::from([(round, figures)]);
+            self.lines.push(Measured { name: line, rounds });
         }
     }
 
