@@ -2,7 +2,10 @@
 
 import type { ErrorCode } from "./protocol/codes.js";
 
-/** The server refused a command. */
+/**
+ * The server refused a command. A publication is then not stored, but where the code is `storage_failed`: that one may come to
+ * light when the server is started again. Publish again with `key`, and it is there once.
+ */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
   /** Why, as a stable name: `forbidden`, `too_large`, ... */
@@ -11,9 +14,13 @@ export class RefusedError extends Error {
   readonly temporary: boolean;
   /** When to try again: milliseconds from the answer. */
   readonly retryAfterMs: number | undefined;
+  /** Of a publication: its idempotency key. `undefined` for an ephemeral one, and for any other command. */
+  readonly key: string | undefined;
 
-  constructor(refusal: { code: string; message: string; temporary: boolean; retryAfterMs: number | undefined }) {
-    super(`${refusal.code}: ${refusal.message}`);
+  constructor(refusal: { code: string; message: string; temporary: boolean; retryAfterMs: number | undefined }, key?: string) {
+    const mayBeStored = refusal.code === "storage_failed" && key !== undefined;
+    super(`${refusal.code}: ${refusal.message}${mayBeStored ? `; it may be stored all the same: ${onceWith(key)}` : ""}`);
+    this.key = key;
     this.code = refusal.code;
     this.temporary = refusal.temporary;
     this.retryAfterMs = refusal.retryAfterMs;
@@ -35,10 +42,14 @@ export class UnknownOutcomeError extends Error {
   readonly key: string | undefined;
 
   constructor(cause: string, key: string | undefined, options?: ErrorOptions) {
-    const cure = key === undefined ? "" : `; publish again with the key "${key}", and it is there once`;
+    const cure = key === undefined ? "" : `; ${onceWith(key)}`;
     super(`${cause}: the outcome is unknown, it may be published${cure}`, options);
     this.key = key;
   }
+}
+
+function onceWith(key: string): string {
+  return `publish again with the key "${key}", and it is there once`;
 }
 
 /** Nothing was sent: too much waits for the server already. */

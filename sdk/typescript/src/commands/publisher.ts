@@ -115,7 +115,7 @@ export class Publisher {
     const next = Math.min(...held.values());
     this.#timer = next < Infinity ? clock.setTimeout(() => this.send(), next - now) : undefined;
     for (const operation of tooLarge) {
-      this.#over(operation)?.reject(tooLargeError(operation.bytes, limits.maxMessageBytes));
+      this.#over(operation)?.reject(tooLargeError(operation, limits.maxMessageBytes));
     }
   }
 
@@ -163,12 +163,12 @@ export class Publisher {
     const isExpired = refusal.code === "token_expired" && connection.canRefresh;
     if (isExpired) connection.refreshToken();
     if (refusal.temporary || isExpired) {
-      operation.notBefore = clock.monotonic() + (refusal.retryAfterMs ?? operation.backoff.next());
+      operation.notBefore = clock.monotonic() + operation.backoff.delay(refusal.retryAfterMs);
       this.#inFlight.delete(operation.id);
       const place = this.#queued.findIndex((other) => other.id > operation.id);
       this.#queued.splice(place < 0 ? this.#queued.length : place, 0, operation);
     } else {
-      this.#over(operation)?.reject(new RefusedError(refusal));
+      this.#over(operation)?.reject(new RefusedError(refusal, operation.key));
     }
     this.send();
   }
@@ -232,9 +232,9 @@ interface Operation {
   timer: Timer;
 }
 
-function tooLargeError(bytes: number, limit: number): RefusedError {
+function tooLargeError({ bytes, key }: Operation, limit: number): RefusedError {
   const message = `it has ${bytes} bytes once it is encoded, and the server takes ${limit}: send less, or raise its limit`;
-  return new RefusedError({ code: "too_large", message, temporary: false, retryAfterMs: undefined });
+  return new RefusedError({ code: "too_large", message, temporary: false, retryAfterMs: undefined }, key);
 }
 
 /** What waits for an answer at most, and its bytes, as encoded. */

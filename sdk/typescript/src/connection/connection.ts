@@ -1,6 +1,6 @@
 // The connection: attempts, the open session, its end, and what follows from it (`specs/client.md`, "The connection").
 
-import { Backoff } from "../backoff.js";
+import { Backoff, LONGEST_TOLD_MS } from "../backoff.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Codec, Frame } from "../codec/codec.js";
 import { ClosedError, LostError, type TokenError } from "../errors.js";
@@ -268,12 +268,15 @@ export class Connection {
     const refusesTicket = this.#refusesTicket(code);
     if (refusesTicket || verdict === "refresh-token") this.#credentials.dropTicket();
     const closed = new ClosedError(code, reason);
-    if (refusesTicket) return this.#begin(closed);
+    this.#settle();
+    if (refusesTicket) {
+      this.#backoff.count();
+      return this.#begin(closed);
+    }
     if (verdict === "stop") return this.close(closed);
     if (verdict === "refresh-token" && !this.#credentials.canRefresh) return this.close(closed);
     const words = code === CloseCode.abnormal ? "the connection could not be made, or broke" : `closed with ${code}`;
     const lost = new LostError(reason === "" ? words : `${words}: ${reason}`, code);
-    this.#settle();
     if (verdict === "refresh-token" && this.#backoff.isFresh) {
       this.#backoff.count();
       this.#begin(lost);
@@ -292,13 +295,8 @@ export class Connection {
   #lose(cause: Error, retryAfterMs?: number): void {
     this.#settle();
     const window = this.#open?.connected.reconnectWindowMs;
-    let delayMs: number;
-    if (retryAfterMs !== undefined) {
-      this.#backoff.count();
-      delayMs = Math.min(retryAfterMs, LONGEST_RETRY_MS);
-    } else {
-      delayMs = window !== undefined && this.#backoff.isFresh ? this.#backoff.within(window) : this.#backoff.next();
-    }
+    const isFirst = retryAfterMs === undefined && window !== undefined && this.#backoff.isFresh;
+    const delayMs = isFirst ? this.#backoff.within(Math.min(window, LONGEST_TOLD_MS)) : this.#backoff.delay(retryAfterMs);
     this.#enter("waiting", { cause, delayMs });
     if (this.#state === "waiting") {
       this.#timer = this.#parts.clock.setTimeout(() => this.#begin(), delayMs);
@@ -353,7 +351,5 @@ interface OpenSession {
 const PATIENCE_MS = 20_000;
 /** A connection that was open for so long has made up for the failures before it. */
 const SETTLED_MS = 5_000;
-/** The longest `retry_after_ms` that is taken at its word. */
-const LONGEST_RETRY_MS = 3_600_000;
 /** Unauthenticated and forbidden: before `connected` they may mean the ticket alone. */
 const REFUSES_A_TICKET: readonly number[] = [4501, 4502];

@@ -315,6 +315,32 @@ test("retry_after_ms is taken exactly, up to an hour", async () => {
   }
 });
 
+test("no wait that a server names is longer than an hour", async () => {
+  const made = await opened({ random: () => 0.999999 }, { reconnect_window_ms: 2 ** 50 });
+  made.socket.end();
+  assert.equal(made.states.at(-1)?.change.delayMs, 3_599_996);
+  await made.clock.advance(3_600_000);
+  await made.open();
+  const room = made.client.subscribe("a");
+  const published = made.client.publish("b", 1);
+  const asked = made.client.history("c");
+  await settled();
+  for (const type of ["subscribe", "publish", "history"]) {
+    const { id } = made.socket.last(type);
+    made.socket.receive({ type: "error", id, code: "unavailable", message: "busy", temporary: true, retry_after_ms: 2 ** 50 });
+  }
+  const socket = made.socket;
+  const sentBefore = socket.sent.length;
+  for (let second = 0; second < 3_600; second += 30) {
+    await made.clock.advance(30_000);
+    socket.receive({ type: "ping" });
+  }
+  const again = socket.sent.slice(sentBefore).map(({ type }) => type).filter((type) => type !== "pong");
+  assert.deepEqual(again.sort(), ["history", "publish", "subscribe"]);
+  room.unsubscribe();
+  await Promise.all([made.client.close({ timeoutMs: 0 }), made.clock.advance(0), Promise.allSettled([published, asked])]);
+});
+
 test("full jitter spreads over the whole range", async () => {
   const delays = new Set<number>();
   for (let part = 0; part < 10; part += 1) {
