@@ -120,7 +120,10 @@ impl Future for Answer {
             Ok(waiting) => Poll::Ready(match ready!(Pin::new(waiting).poll(cx)) {
                 Ok(result) => result,
                 // Nobody answers once the task is gone.
-                Err(_) => Err(PublishError::Unknown(Unanswered::Closed(Cause::Closed))),
+                Err(_) => {
+                    let why = Unanswered::Closed(Cause::Closed);
+                    Err(PublishError::Unknown { why, key: None })
+                }
             }),
             Err(error) => Poll::Ready(Err(error.take().expect("polled again when it was over"))),
         }
