@@ -201,9 +201,11 @@ var Historian = class {
       this.#ask(question);
     });
   }
-  /** Asks whatever is not answered, and was not asked when the state was told. */
+  /** Asks whatever is not answered, waits for nothing, and was not asked when the state was told. */
   opened() {
-    for (const question of this.#questions) if (!question.isAsked) this.#ask(question);
+    for (const question of this.#questions) {
+      if (!question.isAsked && question.timer === void 0) this.#ask(question);
+    }
   }
   /** Nothing that was asked will be answered. */
   connectionLost() {
@@ -223,8 +225,8 @@ var Historian = class {
     });
   }
   #ask(question) {
-    const { connection, clock } = this.#parts;
-    clock.clearTimeout(question.timer);
+    const { connection } = this.#parts;
+    question.timer = void 0;
     question.isAsked = connection.connected !== void 0;
     connection.call(question, (answer2) => this.#answered(question, answer2));
   }
@@ -238,9 +240,7 @@ var Historian = class {
   }
   #refused(question, refusal2) {
     const { connection, clock } = this.#parts;
-    const isExpired = refusal2.code === "token_expired" && connection.canRefresh;
-    if (isExpired) connection.refreshToken();
-    if (!refusal2.temporary && !isExpired) return this.#over(question).reject(new RefusedError(refusal2));
+    if (!connection.isTemporary(refusal2)) return this.#over(question).reject(new RefusedError(refusal2));
     question.timer = clock.setTimeout(() => this.#ask(question), question.backoff.delay(refusal2.retryAfterMs));
   }
   #over(question) {
@@ -421,9 +421,7 @@ var Publisher = class {
   }
   #refused(operation, refusal2) {
     const { connection, clock } = this.#parts;
-    const isExpired = refusal2.code === "token_expired" && connection.canRefresh;
-    if (isExpired) connection.refreshToken();
-    if (refusal2.temporary || isExpired) {
+    if (connection.isTemporary(refusal2)) {
       operation.notBefore = clock.monotonic() + operation.backoff.delay(refusal2.retryAfterMs);
       this.#inFlight.delete(operation.id);
       const place = this.#queued.findIndex((other) => other.id > operation.id);
@@ -1019,9 +1017,6 @@ var Connection = class {
   get connected() {
     return this.#open?.connected;
   }
-  get canRefresh() {
-    return this.#credentials.canRefresh;
-  }
   /** Begins, if nothing has begun yet. */
   connect() {
     if (this.#state === "idle") this.#begin();
@@ -1036,9 +1031,11 @@ var Connection = class {
     this.#open?.liveness.wake();
     this.#open?.refresher.wake();
   }
-  /** The server says that the token has expired. */
-  refreshToken() {
-    this.#open?.refresher.now();
+  /** Whether what was refused may succeed later. A token that has expired is replaced, if another can be had. */
+  isTemporary(refusal2) {
+    const isExpired = refusal2.code === "token_expired" && this.#credentials.canRefresh;
+    if (isExpired) this.#open?.refresher.now();
+    return refusal2.temporary || isExpired;
   }
   /** For good. */
   close(cause) {
@@ -2068,8 +2065,7 @@ var Reader2 = class {
     if (this.#parts.clock.monotonic() - this.#answeredAt >= SETTLED_MS2) this.#backoff.reset();
     this.#answeredAt = Infinity;
     const cause = new RefusedError(refusal2);
-    const isExpired = refusal2.code === "token_expired" && this.#parts.line.refreshToken();
-    if (!refusal2.temporary && !isExpired) return this.#fail(cause);
+    if (!this.#parts.line.isTemporary(refusal2)) return this.#fail(cause);
     this.#enter("subscribing", cause);
     this.#subscribeIn(this.#backoff.delay(refusal2.retryAfterMs));
   }
@@ -2307,9 +2303,8 @@ var Subscriptions = class {
   over(reader) {
     this.#readers.delete(reader);
   }
-  refreshToken() {
-    this.#connection.refreshToken();
-    return this.#connection.canRefresh;
+  isTemporary(refusal2) {
+    return this.#connection.isTemporary(refusal2);
   }
   #nextNumber(reader) {
     this.#lastNumber += 1;

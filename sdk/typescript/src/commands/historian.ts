@@ -75,9 +75,11 @@ export class Historian {
     });
   }
 
-  /** Asks whatever is not answered, and was not asked when the state was told. */
+  /** Asks whatever is not answered, waits for nothing, and was not asked when the state was told. */
   opened(): void {
-    for (const question of this.#questions) if (!question.isAsked) this.#ask(question);
+    for (const question of this.#questions) {
+      if (!question.isAsked && question.timer === undefined) this.#ask(question);
+    }
   }
 
   /** Nothing that was asked will be answered. */
@@ -101,8 +103,8 @@ export class Historian {
   }
 
   #ask(question: Question): void {
-    const { connection, clock } = this.#parts;
-    clock.clearTimeout(question.timer);
+    const { connection } = this.#parts;
+    question.timer = undefined;
     question.isAsked = connection.connected !== undefined;
     connection.call(question, (answer) => this.#answered(question, answer));
   }
@@ -118,9 +120,7 @@ export class Historian {
 
   #refused(question: Question, refusal: Refusal): void {
     const { connection, clock } = this.#parts;
-    const isExpired = refusal.code === "token_expired" && connection.canRefresh;
-    if (isExpired) connection.refreshToken();
-    if (!refusal.temporary && !isExpired) return this.#over(question).reject(new RefusedError(refusal));
+    if (!connection.isTemporary(refusal)) return this.#over(question).reject(new RefusedError(refusal));
     question.timer = clock.setTimeout(() => this.#ask(question), question.backoff.delay(refusal.retryAfterMs));
   }
 

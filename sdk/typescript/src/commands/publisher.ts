@@ -160,9 +160,7 @@ export class Publisher {
 
   #refused(operation: Operation, refusal: Refusal): void {
     const { connection, clock } = this.#parts;
-    const isExpired = refusal.code === "token_expired" && connection.canRefresh;
-    if (isExpired) connection.refreshToken();
-    if (refusal.temporary || isExpired) {
+    if (connection.isTemporary(refusal)) {
       operation.notBefore = clock.monotonic() + operation.backoff.delay(refusal.retryAfterMs);
       this.#inFlight.delete(operation.id);
       const place = this.#queued.findIndex((other) => other.id > operation.id);

@@ -12,6 +12,7 @@ import {
   type Connected,
   type Disconnect,
   type Pushed,
+  type Refusal,
   type ServerMessage,
   type Subscribe,
 } from "../protocol/messages.js";
@@ -103,10 +104,6 @@ export class Connection {
     return this.#open?.connected;
   }
 
-  get canRefresh(): boolean {
-    return this.#credentials.canRefresh;
-  }
-
   /** Begins, if nothing has begun yet. */
   connect(): void {
     if (this.#state === "idle") this.#begin();
@@ -124,9 +121,11 @@ export class Connection {
     this.#open?.refresher.wake();
   }
 
-  /** The server says that the token has expired. */
-  refreshToken(): void {
-    this.#open?.refresher.now();
+  /** Whether what was refused may succeed later. A token that has expired is replaced, if another can be had. */
+  isTemporary(refusal: Refusal): boolean {
+    const isExpired = refusal.code === "token_expired" && this.#credentials.canRefresh;
+    if (isExpired) this.#open?.refresher.now();
+    return refusal.temporary || isExpired;
   }
 
   /** For good. */

@@ -41,8 +41,8 @@ export interface Line {
   release(sub: number): void;
   /** The reader is over, for good. */
   over(reader: AnyReader): void;
-  /** The token has expired. Whether it is being replaced. */
-  refreshToken(): boolean;
+  /** Whether what was refused may succeed later. */
+  isTemporary(refusal: Refusal): boolean;
 }
 
 /** A reader, whatever its content. */
@@ -149,8 +149,7 @@ export class Reader<T> implements Subscription<T> {
     if (this.#parts.clock.monotonic() - this.#answeredAt >= SETTLED_MS) this.#backoff.reset();
     this.#answeredAt = Infinity;
     const cause = new RefusedError(refusal);
-    const isExpired = refusal.code === "token_expired" && this.#parts.line.refreshToken();
-    if (!refusal.temporary && !isExpired) return this.#fail(cause);
+    if (!this.#parts.line.isTemporary(refusal)) return this.#fail(cause);
     this.#enter("subscribing", cause);
     this.#subscribeIn(this.#backoff.delay(refusal.retryAfterMs));
   }

@@ -1,7 +1,7 @@
 // All subscriptions of a client, and their numbers on the wire.
 
 import type { Connection } from "../connection/connection.js";
-import type { Connected, Pushed, Subscribe } from "../protocol/messages.js";
+import type { Connected, Pushed, Refusal, Subscribe } from "../protocol/messages.js";
 import { type AnyReader, type Line, Reader, type ReaderParts } from "./reader.js";
 
 export class Subscriptions implements Line {
@@ -104,9 +104,8 @@ export class Subscriptions implements Line {
     this.#readers.delete(reader);
   }
 
-  refreshToken(): boolean {
-    this.#connection.refreshToken();
-    return this.#connection.canRefresh;
+  isTemporary(refusal: Refusal): boolean {
+    return this.#connection.isTemporary(refusal);
   }
 
   #nextNumber(reader: AnyReader): number {

@@ -337,6 +337,19 @@ test("history is asked again behind a lost connection, and while it is refused f
   await assert.rejects(page, /forbidden: not you/);
 });
 
+test("history that is refused for a time waits for it over a lost connection too", async () => {
+  const made = await opened();
+  const page = made.client.history("a").catch(() => {});
+  await settled();
+  const { id } = made.socket.last("history");
+  made.socket.receive({ type: "error", id, code: "unavailable", message: "busy", temporary: true, retry_after_ms: 3_000 });
+  await reopened(made);
+  assert.equal(made.socket.all("history").length, 0);
+  await made.clock.advance(2_000);
+  assert.equal(made.socket.all("history").length, 1);
+  await Promise.all([made.client.close({ timeoutMs: 0 }), made.clock.advance(0), page]);
+});
+
 test("history that is asked for when the connection opens is asked once", async () => {
   const made = harness();
   made.client.on("state", (state) => state === "open" && void made.client.history("a").catch(() => {}));
