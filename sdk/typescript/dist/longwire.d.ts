@@ -98,11 +98,11 @@ interface Clock {
 /** The connection has ended for good: `close()` was called, or the server wants the client to stay away. */
 declare class ClosedError extends Error {
     readonly name = "ClosedError";
-    /** The close code: 1000 after `close()`. */
+    /** The close code: 1000 where this side ended it, as by `close()`. */
     readonly code: number;
     /** What the server said, or who closed it. */
     readonly reason: string;
-    constructor(code: number, reason: string);
+    constructor(code: number, reason: string, options?: ErrorOptions);
 }
 
 /** How a connection came to its state. */

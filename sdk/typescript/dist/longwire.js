@@ -135,12 +135,16 @@ var QueueFullError = class extends Error {
 };
 var ClosedError = class extends Error {
   name = "ClosedError";
-  /** The close code: 1000 after `close()`. */
+  /** The close code: 1000 where this side ended it, as by `close()`. */
   code;
   /** What the server said, or who closed it. */
   reason;
-  constructor(code, reason) {
-    super(code === 1e3 ? `${reason}: make a new client` : `the server closed the connection for good with ${code}: ${reason}`);
+  constructor(code, reason, options) {
+    const told = reason || "it gave no reason";
+    super(
+      code === 1e3 ? `${reason}: make a new client` : `the server closed the connection for good with ${code}: ${told}`,
+      options
+    );
     this.code = code;
     this.reason = reason;
   }
@@ -1088,11 +1092,12 @@ var Connection = class {
         ended: (code, reason) => this.#ended({ code, reason, retryAfterMs: void 0 })
       });
     } catch (error) {
-      return this.close(new Error(`a connection to ${url} cannot even be tried: ${String(error)}`, { cause: error }));
+      const words = `a connection to ${url} cannot even be tried: ${String(error)}`;
+      return this.close(new ClosedError(CloseCode.normal, words, { cause: error }));
     }
     this.#transport = transport;
     this.#timer = clock.setTimeout(
-      () => this.#lose(new LostError(`no answer from ${url} within ${PATIENCE_MS2 / 1e3} s`, CloseCode.abnormal)),
+      () => this.#lose(new LostError(`no answer from ${url} within ${PATIENCE_MS2 / 1e3} s: ${CHECK}`, CloseCode.abnormal)),
       PATIENCE_MS2
     );
   }
@@ -1137,7 +1142,7 @@ var Connection = class {
       liveness: new Liveness(
         clock,
         limit,
-        (silentMs) => this.#lose(new LostError(`nothing came for ${Math.round(silentMs / 1e3)} s`, CloseCode.abnormal))
+        (silentMs) => this.#lose(new LostError(`nothing came for ${Math.round(silentMs / 1e3)} s: the network may be gone`, CloseCode.abnormal))
       ),
       refresher: new Refresher(clock, random, this.#credentials, {
         refresh: (token, done) => this.#refresh(token, done),
@@ -1229,6 +1234,7 @@ var Connection = class {
   }
 };
 var PATIENCE_MS2 = 2e4;
+var CHECK = "check that it leads to a Longwire server";
 var SETTLED_MS = 5e3;
 var REFUSES_A_TICKET = [4501, 4502];
 

@@ -64,13 +64,17 @@ export class QueueFullError extends Error {
 /** The connection has ended for good: `close()` was called, or the server wants the client to stay away. */
 export class ClosedError extends Error {
   override readonly name = "ClosedError";
-  /** The close code: 1000 after `close()`. */
+  /** The close code: 1000 where this side ended it, as by `close()`. */
   readonly code: number;
   /** What the server said, or who closed it. */
   readonly reason: string;
 
-  constructor(code: number, reason: string) {
-    super(code === 1000 ? `${reason}: make a new client` : `the server closed the connection for good with ${code}: ${reason}`);
+  constructor(code: number, reason: string, options?: ErrorOptions) {
+    const told = reason || "it gave no reason";
+    super(
+      code === 1000 ? `${reason}: make a new client` : `the server closed the connection for good with ${code}: ${told}`,
+      options,
+    );
     this.code = code;
     this.reason = reason;
   }

@@ -184,11 +184,12 @@ export class Connection {
         ended: (code, reason) => this.#ended({ code, reason, retryAfterMs: undefined }),
       });
     } catch (error) {
-      return this.close(new Error(`a connection to ${url} cannot even be tried: ${String(error)}`, { cause: error }));
+      const words = `a connection to ${url} cannot even be tried: ${String(error)}`;
+      return this.close(new ClosedError(CloseCode.normal, words, { cause: error }));
     }
     this.#transport = transport;
     this.#timer = clock.setTimeout(
-      () => this.#lose(new LostError(`no answer from ${url} within ${PATIENCE_MS / 1000} s`, CloseCode.abnormal)),
+      () => this.#lose(new LostError(`no answer from ${url} within ${PATIENCE_MS / 1000} s: ${CHECK}`, CloseCode.abnormal)),
       PATIENCE_MS,
     );
   }
@@ -235,7 +236,7 @@ export class Connection {
       connected,
       since: clock.monotonic(),
       liveness: new Liveness(clock, limit, (silentMs) =>
-        this.#lose(new LostError(`nothing came for ${Math.round(silentMs / 1000)} s`, CloseCode.abnormal)),
+        this.#lose(new LostError(`nothing came for ${Math.round(silentMs / 1000)} s: the network may be gone`, CloseCode.abnormal)),
       ),
       refresher: new Refresher(clock, random, this.#credentials, {
         refresh: (token, done) => this.#refresh(token, done),
@@ -348,6 +349,7 @@ interface OpenSession {
 
 /** From the call for a transport to `connected`. */
 const PATIENCE_MS = 20_000;
+const CHECK = "check that it leads to a Longwire server";
 /** A connection that was open for so long has made up for the failures before it. */
 const SETTLED_MS = 5_000;
 /** Unauthenticated and forbidden: before `connected` they may mean the ticket alone. */
