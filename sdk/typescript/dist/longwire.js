@@ -385,7 +385,8 @@ var Publisher = class {
     const next = Math.min(...held.values());
     this.#timer = next < Infinity ? clock.setTimeout(() => this.send(), next - now) : void 0;
     for (const operation of tooLarge) {
-      this.#over(operation)?.reject(tooLargeError(operation, limits2.maxMessageBytes));
+      if (operation.isUncertain) this.#giveUp(operation, LOST);
+      else this.#over(operation)?.reject(tooLargeError(operation, limits2.maxMessageBytes));
     }
   }
   /** Nothing that is in flight will be answered. What can be sent again, waits for that. */
@@ -397,7 +398,7 @@ var Publisher = class {
     this.#queued = [...inFlight, ...this.#queued].sort((a, b) => a.id - b.id);
     for (const operation of inFlight) {
       operation.isUncertain = true;
-      if (operation.key === void 0) this.#giveUp(operation, "the connection was lost before the answer");
+      if (operation.key === void 0) this.#giveUp(operation, LOST);
     }
   }
   /** All that waits is over. */
@@ -471,6 +472,7 @@ function tooLargeError({ bytes, key }, limit) {
   const message2 = `it has ${bytes} bytes once it is encoded, and the server takes ${limit}: send less, or raise its limit`;
   return new RefusedError({ code: "too_large", message: message2, temporary: false, retryAfterMs: void 0 }, key);
 }
+var LOST = "the connection was lost before the answer";
 var MAX_COUNT = 1e3;
 var MAX_BYTES = 1024 * 1024;
 var MAX_IN_FLIGHT = 256;

@@ -164,7 +164,11 @@ impl Publications {
 
     /// The message of this command is larger than the server takes: it was not sent.
     pub(super) fn handle_oversized(&mut self, command: u64, size: u64, limit: u64) {
-        if let Some(id) = self.in_flight.remove(&command) {
+        let Some(id) = self.in_flight.remove(&command) else { return };
+        if self.all.get(&id).is_some_and(|publication| publication.in_doubt) {
+            // A server that took more may have it.
+            self.give_up(id, Unanswered::Lost);
+        } else {
             self.end(id, Err(PublishError::TooLarge { size, limit }));
         }
     }

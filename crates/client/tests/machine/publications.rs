@@ -229,6 +229,18 @@ fn an_ephemeral_one_is_sent_once_at_most() {
 }
 
 #[test]
+fn too_large_for_the_next_server_and_perhaps_stored_by_the_one_before_is_unknown() {
+    let mut rig = Rig::open();
+    rig.publish("a", "1");
+    rig.sent();
+    rig.reconnect();
+    let sent = rig.sent();
+    rig.machine.handle_oversized(&sent[0], 70_000);
+    let results = rig.results();
+    assert!(results.len() == 1 && unknown(&results[0]), "{results:?}");
+}
+
+#[test]
 fn a_timeout_before_it_was_sent_is_certain() {
     let mut rig = Rig::new(TokenSource::None);
     let timeout = Duration::from_secs(2);

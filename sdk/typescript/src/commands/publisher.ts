@@ -115,7 +115,9 @@ export class Publisher {
     const next = Math.min(...held.values());
     this.#timer = next < Infinity ? clock.setTimeout(() => this.send(), next - now) : undefined;
     for (const operation of tooLarge) {
-      this.#over(operation)?.reject(tooLargeError(operation, limits.maxMessageBytes));
+      // A server that took more may have it.
+      if (operation.isUncertain) this.#giveUp(operation, LOST);
+      else this.#over(operation)?.reject(tooLargeError(operation, limits.maxMessageBytes));
     }
   }
 
@@ -128,7 +130,7 @@ export class Publisher {
     this.#queued = [...inFlight, ...this.#queued].sort((a, b) => a.id - b.id);
     for (const operation of inFlight) {
       operation.isUncertain = true;
-      if (operation.key === undefined) this.#giveUp(operation, "the connection was lost before the answer");
+      if (operation.key === undefined) this.#giveUp(operation, LOST);
     }
   }
 
@@ -235,6 +237,7 @@ function tooLargeError({ bytes, key }: Operation, limit: number): RefusedError {
   return new RefusedError({ code: "too_large", message, temporary: false, retryAfterMs: undefined }, key);
 }
 
+const LOST = "the connection was lost before the answer";
 /** What waits for an answer at most, and its bytes, as encoded. */
 const MAX_COUNT = 1_000;
 const MAX_BYTES = 1024 * 1024;

@@ -198,6 +198,18 @@ test("larger than the server takes: refused, and those behind it go on", async (
   assert.ok(LIMITS.max_message_bytes < 70_000);
 });
 
+test("larger than the next server takes, and perhaps stored by the one before: unknown", async () => {
+  const made = await opened();
+  const large = made.client.publish("a", "x".repeat(2_000), { key: "mine" });
+  await settled();
+  made.socket.end();
+  await made.clock.advance(1_000);
+  const unknown = assert.rejects(large, (error) => error instanceof UnknownOutcomeError && error.key === "mine");
+  await made.open({ limits: { ...LIMITS, max_message_bytes: 1_000 } });
+  await unknown;
+  assert.deepEqual(order(made), []);
+});
+
 test("refused for a time: again after retry_after_ms, and those behind it in its channel wait", async () => {
   const made = await opened();
   for (const data of [1, 2]) void made.client.publish("a", data);
