@@ -427,7 +427,7 @@ fn an_ended_stream_is_read_to_its_end_and_takes_nothing() -> Result<()> {
             ensure!(room.recv().await.is_none());
         }
         let refused = client.publish("a", text(4)).await;
-        let Err(PublishError::Refused(refusal)) = refused else { bail!("{refused:?}") };
+        let Err(PublishError::Refused { refusal, .. }) = refused else { bail!("{refused:?}") };
         ensure!(refusal.code == ErrorCode::StreamEnded);
         Ok(())
     })
@@ -460,7 +460,7 @@ fn content_that_is_too_large_is_refused_and_the_connection_stays() -> Result<()>
         let client = hub.client();
         client.publish("a:1", text(1)).await?;
         let refused = client.publish("a:1", Payload::text("x".repeat(2_000))).await;
-        let Err(PublishError::Refused(refusal)) = refused else { bail!("{refused:?}") };
+        let Err(PublishError::Refused { refusal, .. }) = refused else { bail!("{refused:?}") };
         ensure!(refusal.code == ErrorCode::TooLarge);
         let refused = client.publish("a:1", Payload::text("x".repeat(70_000))).await;
         ensure!(matches!(refused, Err(PublishError::TooLarge { .. })), "{refused:?}");

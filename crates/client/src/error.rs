@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use longwire_channel::{Disconnect, InvalidChannelName, InvalidToken, Refusal};
+use longwire_channel::{Disconnect, ErrorCode, InvalidChannelName, InvalidToken, Refusal, Token};
 
 /// Why a connection or an attempt ended, or why the client is closed.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,8 +105,14 @@ pub enum PublishError {
         /// Why.
         error: InvalidToken,
     },
-    /// The server refused it; it is not stored. But with `storage_failed` it may come to light when the server is started again.
-    Refused(Refusal),
+    /// The server refused it; it is not stored. But with `storage_failed` it may come to light when the server is started again:
+    /// published again with this key, it is stored once.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// Its idempotency key, if it has one.
+        key: Option<Token>,
+    },
     /// The queue holds as much as it may. Nothing of this one was sent.
     QueueFull,
     /// It is larger than the server takes. Nothing of it was sent.
@@ -118,8 +124,13 @@ pub enum PublishError {
     },
     /// It was not sent, or was refused whenever it was: it is certainly not stored.
     NotSent(Unanswered),
-    /// It was sent and no answer came: it may be stored or not.
-    Unknown(Unanswered),
+    /// It was sent and no answer came: it may be stored or not. Published again with this key, it is stored once.
+    Unknown {
+        /// Why nobody waits for its answer any longer.
+        why: Unanswered,
+        /// Its idempotency key, if it has one.
+        key: Option<Token>,
+    },
     /// The client is closed.
     Closed(Cause),
 }
@@ -129,7 +140,16 @@ impl fmt::Display for PublishError {
         match self {
             Self::Channel(error) => error.fmt(f),
             Self::Token { what, error } => write!(f, "the {what} cannot be used: {error}"),
-            Self::Refused(refusal) => write!(f, "the server refused the publication: {refusal}"),
+            Self::Refused { refusal, key } => {
+                write!(f, "the server refused the publication: {refusal}")?;
+                match key {
+                    Some(key) if refusal.code == ErrorCode::StorageFailed => {
+                        f.write_str("; it may be stored all the same: ")?;
+                        once_with(key, f)
+                    }
+                    _ => Ok(()),
+                }
+            }
             Self::QueueFull => f.write_str(
                 "too many publications wait to be answered; wait for some of them, then publish again",
             ),
@@ -139,17 +159,22 @@ impl fmt::Display for PublishError {
                  once, or raise the server's limits.message_bytes"
             ),
             Self::NotSent(why) => write!(f, "the publication was not sent: {why}; publish it again"),
-            Self::Unknown(why) => write!(
-                f,
-                "the outcome of the publication is unknown: {why}; with the same key it can be \
-                 published again without being stored twice"
-            ),
+            Self::Unknown { why, key } => {
+                write!(f, "the outcome of the publication is unknown: {why}")?;
+                let Some(key) = key else { return Ok(()) };
+                f.write_str("; ")?;
+                once_with(key, f)
+            }
             Self::Closed(cause) => write!(f, "the client is closed: {cause}"),
         }
     }
 }
 
 impl Error for PublishError {}
+
+fn once_with(key: &Token, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "publish it again with the key \"{key}\", and it is stored once")
+}
 
 /// Why history has no answer.
 #[derive(Clone, Debug, PartialEq)]

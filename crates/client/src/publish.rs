@@ -117,11 +117,13 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.waiting {
-            Ok(waiting) => Poll::Ready(match ready!(Pin::new(waiting).poll(cx)) {
-                Ok(result) => result,
-                // Nobody answers once the task is gone.
-                Err(_) => Err(PublishError::Unknown(Unanswered::Closed(Cause::Closed))),
-            }),
+            Ok(waiting) => {
+                Poll::Ready(ready!(Pin::new(waiting).poll(cx)).unwrap_or_else(|_| {
+                    // Nobody answers once the task is gone.
+                    let why = Unanswered::Closed(Cause::Closed);
+                    Err(PublishError::Unknown { why, key: None })
+                }))
+            }
             Err(error) => Poll::Ready(Err(error.take().expect("polled again when it was over"))),
         }
     }

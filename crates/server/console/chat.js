@@ -102,8 +102,9 @@ class Chat {
     }
   }
 
+  /** It stays among those that are sent: it may come all the same, and then stands here once. */
   #failed(item, data, error) {
-    this.#pending.delete(data.id);
+    delete item.dataset.sending;
     item.dataset.failed = "true";
     const again = make("button", { type: "button", className: "textual" }, "Send again");
     again.addEventListener("click", () => {
@@ -116,7 +117,7 @@ class Chat {
   #take({ data, time }) {
     if (typeof data?.text !== "string" || typeof data.name !== "string" || this.#shown.has(data.id)) return;
     const stay = this.#isNearEnd() || this.#pending.has(data.id);
-    this.#shown.add(data.id);
+    if (data.id !== undefined) this.#shown.add(data.id);
     this.#pending.get(data.id)?.remove();
     this.#pending.delete(data.id);
     this.#add(this.#item(data, time));

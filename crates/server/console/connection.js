@@ -39,10 +39,11 @@ export async function serverInfo() {
   }
 }
 
-/** Counts how often a connection came back, by its states alone. */
+/** Counts how often a connection came back, by its states alone, until `stop` is called. */
 export class Reconnects {
   #was = false;
   count = 0;
+  stop;
 
   constructor(connection, back = () => {}) {
     const look = () => {
@@ -53,7 +54,7 @@ export class Reconnects {
       }
       this.#was = true;
     };
-    connection.on("state", look);
+    this.stop = connection.on("state", look);
     look();
   }
 }

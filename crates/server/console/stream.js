@@ -90,6 +90,7 @@ class Answer {
 
   close() {
     this.#subscription.unsubscribe();
+    this.#reconnects.stop();
   }
 
   fail(error) {
@@ -103,7 +104,7 @@ class Answer {
     if (event === "prompt" && typeof data?.prompt === "string" && !this.#pieces) {
       write(find("question"), data.prompt);
       this.#pieces = answerTo(data.prompt);
-    } else if (event === "token" && Number.isSafeInteger(data?.n) && data.n < (this.#pieces?.length ?? 0)) {
+    } else if (event === "token" && Number.isSafeInteger(data?.n) && data.n >= 0 && data.n < (this.#pieces?.length ?? 0)) {
       // Pieces count from 0, and a tally from 1.
       if (this.#tally.take(data.n + 1)) find("prose").append(String(data.text));
     }

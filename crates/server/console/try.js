@@ -45,13 +45,16 @@ export function startTry() {
 }
 
 function block(title, text) {
-  const copy = make("button", { type: "button", className: "button small", ariaLabel: `Copy: ${title}` }, "Copy");
+  const copy = make("button", { type: "button", className: "button small" });
+  const say = (text) => {
+    copy.textContent = text;
+    copy.ariaLabel = `${text}: ${title}`;
+  };
+  say("Copy");
   copy.addEventListener("click", async () => {
     const copied = await toClipboard(text);
-    copy.textContent = copied ? "Copied" : "Press Ctrl+C";
-    setTimeout(() => {
-      copy.textContent = "Copy";
-    }, COPIED);
+    say(copied ? "Copied" : "Press Ctrl+C");
+    setTimeout(() => say("Copy"), COPIED);
   });
   const code = make("code", {}, text);
   const shown = make("pre", { tabIndex: 0 }, code);

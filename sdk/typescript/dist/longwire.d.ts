@@ -98,11 +98,11 @@ interface Clock {
 /** The connection has ended for good: `close()` was called, or the server wants the client to stay away. */
 declare class ClosedError extends Error {
     readonly name = "ClosedError";
-    /** The close code: 1000 after `close()`. */
+    /** The close code: 1000 where this side ended it, as by `close()`. */
     readonly code: number;
     /** What the server said, or who closed it. */
     readonly reason: string;
-    constructor(code: number, reason: string);
+    constructor(code: number, reason: string, options?: ErrorOptions);
 }
 
 /** How a connection came to its state. */
@@ -293,7 +293,10 @@ declare class QueueFullError extends Error {
 /** A random number from 0 up to, and without, 1. */
 type Random = () => number;
 
-/** The server refused a command. */
+/**
+ * The server refused a command. A publication is then not stored, but where the code is `storage_failed`: that one may come to
+ * light when the server is started again. Publish again with `key`, and it is there once.
+ */
 declare class RefusedError extends Error {
     readonly name = "RefusedError";
     /** Why, as a stable name: `forbidden`, `too_large`, ... */
@@ -302,12 +305,14 @@ declare class RefusedError extends Error {
     readonly temporary: boolean;
     /** When to try again: milliseconds from the answer. */
     readonly retryAfterMs: number | undefined;
+    /** Of a publication: its idempotency key. `undefined` for an ephemeral one, and for any other command. */
+    readonly key: string | undefined;
     constructor(refusal: {
         code: string;
         message: string;
         temporary: boolean;
         retryAfterMs: number | undefined;
-    });
+    }, key?: string);
 }
 
 /** Where a subscription begins. */

@@ -72,6 +72,12 @@ var Backoff = class {
     this.count();
     return Math.floor(this.#random() * bound);
   }
+  /** What the server told, an hour at most; else the next delay. n grows by 1. */
+  delay(toldMs) {
+    if (toldMs === void 0) return this.next();
+    this.count();
+    return Math.min(toldMs, LONGEST_TOLD_MS);
+  }
   /** n grows by 1: something failed whose delay is another's to say. */
   count() {
     this.#count += 1;
@@ -83,6 +89,7 @@ var Backoff = class {
 };
 var BASE_MS = 500;
 var LONGEST_MS = 2e4;
+var LONGEST_TOLD_MS = 36e5;
 
 // src/errors.ts
 var RefusedError = class extends Error {
@@ -93,8 +100,12 @@ var RefusedError = class extends Error {
   temporary;
   /** When to try again: milliseconds from the answer. */
   retryAfterMs;
-  constructor(refusal2) {
-    super(`${refusal2.code}: ${refusal2.message}`);
+  /** Of a publication: its idempotency key. `undefined` for an ephemeral one, and for any other command. */
+  key;
+  constructor(refusal2, key) {
+    const mayBeStored = refusal2.code === "storage_failed" && key !== void 0;
+    super(`${refusal2.code}: ${refusal2.message}${mayBeStored ? `; it may be stored all the same: ${onceWith(key)}` : ""}`);
+    this.key = key;
     this.code = refusal2.code;
     this.temporary = refusal2.temporary;
     this.retryAfterMs = refusal2.retryAfterMs;
@@ -108,11 +119,14 @@ var UnknownOutcomeError = class extends Error {
   /** The publication's idempotency key; `undefined` for an ephemeral one. */
   key;
   constructor(cause, key, options) {
-    const cure = key === void 0 ? "" : `; publish again with the key "${key}", and it is there once`;
+    const cure = key === void 0 ? "" : `; ${onceWith(key)}`;
     super(`${cause}: the outcome is unknown, it may be published${cure}`, options);
     this.key = key;
   }
 };
+function onceWith(key) {
+  return `publish again with the key "${key}", and it is there once`;
+}
 var QueueFullError = class extends Error {
   name = "QueueFullError";
   constructor(what) {
@@ -121,12 +135,16 @@ var QueueFullError = class extends Error {
 };
 var ClosedError = class extends Error {
   name = "ClosedError";
-  /** The close code: 1000 after `close()`. */
+  /** The close code: 1000 where this side ended it, as by `close()`. */
   code;
   /** What the server said, or who closed it. */
   reason;
-  constructor(code, reason) {
-    super(code === 1e3 ? `${reason}: make a new client` : `the server closed the connection for good with ${code}: ${reason}`);
+  constructor(code, reason, options) {
+    const told = reason || "it gave no reason";
+    super(
+      code === 1e3 ? `${reason}: make a new client` : `the server closed the connection for good with ${code}: ${told}`,
+      options
+    );
     this.code = code;
     this.reason = reason;
   }
@@ -178,7 +196,7 @@ var Historian = class {
     const id = connection.nextId();
     const frame = codec.encode({ type: "history", id, channel, ...what });
     return new Promise((resolve, reject) => {
-      const question = { id, frame, channel, resolve, reject, backoff: new Backoff(random), limit: void 0, timer: void 0 };
+      const question = { id, frame, channel, resolve, reject, backoff: new Backoff(random), isAsked: false, limit: void 0, timer: void 0 };
       this.#questions.add(question);
       if (timeoutMs !== void 0) {
         const late = new NotAnsweredError(`no answer within ${timeoutMs} ms: ask again`);
@@ -187,14 +205,20 @@ var Historian = class {
       this.#ask(question);
     });
   }
-  /** Asks whatever is not answered. */
+  /** Asks whatever is not answered, waits for nothing, and was not asked when the state was told. */
   opened() {
-    for (const question of this.#questions) this.#ask(question);
+    for (const question of this.#questions) {
+      if (!question.isAsked && question.timer === void 0) this.#ask(question);
+    }
+  }
+  /** Nothing that was asked will be answered. */
+  connectionLost() {
+    for (const question of this.#questions) question.isAsked = false;
   }
   /** All that waits is over. */
   closed(cause) {
     for (const question of [...this.#questions]) {
-      this.#over(question).reject(new NotAnsweredError("the client is closed before the answer came: ask again", { cause }));
+      this.#over(question).reject(new NotAnsweredError("the client was closed before the answer came: make a new client, and ask again", { cause }));
     }
   }
   /** Resolves once nothing waits. */
@@ -205,22 +229,23 @@ var Historian = class {
     });
   }
   #ask(question) {
-    this.#parts.clock.clearTimeout(question.timer);
-    this.#parts.connection.call(question, (answer2) => this.#answered(question, answer2));
+    const { connection } = this.#parts;
+    question.timer = void 0;
+    question.isAsked = connection.connected !== void 0;
+    connection.call(question, (answer2) => this.#answered(question, answer2));
   }
   #answered(question, answer2) {
-    const { clock } = this.#parts;
-    if (answer2.type === "error") {
-      const { error } = answer2;
-      if (!error.temporary) return this.#over(question).reject(new RefusedError(error));
-      question.timer = clock.setTimeout(() => this.#ask(question), error.retryAfterMs ?? question.backoff.next());
-      return;
-    }
+    if (answer2.type === "error") return this.#refused(question, answer2.error);
     const { resolve, reject } = this.#over(question);
     if (answer2.type !== "history") return reject(new ProtocolError(`\`history\` was answered by \`${answer2.type}\``));
     const { epoch, first, last, more } = answer2;
     const messages = answer2.messages.map((record2) => messageOf(question.channel, epoch, record2, record2.data, 0));
     resolve({ epoch, first, last, messages, more });
+  }
+  #refused(question, refusal2) {
+    const { connection, clock } = this.#parts;
+    if (!connection.isTemporary(refusal2)) return this.#over(question).reject(new RefusedError(refusal2));
+    question.timer = clock.setTimeout(() => this.#ask(question), question.backoff.delay(refusal2.retryAfterMs));
   }
   #over(question) {
     const { connection, clock } = this.#parts;
@@ -360,7 +385,8 @@ var Publisher = class {
     const next = Math.min(...held.values());
     this.#timer = next < Infinity ? clock.setTimeout(() => this.send(), next - now) : void 0;
     for (const operation of tooLarge) {
-      this.#over(operation)?.reject(tooLargeError(operation.bytes, limits2.maxMessageBytes));
+      if (operation.isUncertain) this.#giveUp(operation, LOST);
+      else this.#over(operation)?.reject(tooLargeError(operation, limits2.maxMessageBytes));
     }
   }
   /** Nothing that is in flight will be answered. What can be sent again, waits for that. */
@@ -372,7 +398,7 @@ var Publisher = class {
     this.#queued = [...inFlight, ...this.#queued].sort((a, b) => a.id - b.id);
     for (const operation of inFlight) {
       operation.isUncertain = true;
-      if (operation.key === void 0) this.#giveUp(operation, "the connection was lost before the answer");
+      if (operation.key === void 0) this.#giveUp(operation, LOST);
     }
   }
   /** All that waits is over. */
@@ -400,15 +426,13 @@ var Publisher = class {
   }
   #refused(operation, refusal2) {
     const { connection, clock } = this.#parts;
-    const isExpired = refusal2.code === "token_expired" && connection.canRefresh;
-    if (isExpired) connection.refreshToken();
-    if (refusal2.temporary || isExpired) {
-      operation.notBefore = clock.monotonic() + (refusal2.retryAfterMs ?? operation.backoff.next());
+    if (connection.isTemporary(refusal2)) {
+      operation.notBefore = clock.monotonic() + operation.backoff.delay(refusal2.retryAfterMs);
       this.#inFlight.delete(operation.id);
       const place = this.#queued.findIndex((other) => other.id > operation.id);
       this.#queued.splice(place < 0 ? this.#queued.length : place, 0, operation);
     } else {
-      this.#over(operation)?.reject(new RefusedError(refusal2));
+      this.#over(operation)?.reject(new RefusedError(refusal2, operation.key));
     }
     this.send();
   }
@@ -444,10 +468,11 @@ var Publisher = class {
     return `${this.#producer}:${this.#counter}`;
   }
 };
-function tooLargeError(bytes, limit) {
+function tooLargeError({ bytes, key }, limit) {
   const message2 = `it has ${bytes} bytes once it is encoded, and the server takes ${limit}: send less, or raise its limit`;
-  return new RefusedError({ code: "too_large", message: message2, temporary: false, retryAfterMs: void 0 });
+  return new RefusedError({ code: "too_large", message: message2, temporary: false, retryAfterMs: void 0 }, key);
 }
+var LOST = "the connection was lost before the answer";
 var MAX_COUNT = 1e3;
 var MAX_BYTES = 1024 * 1024;
 var MAX_IN_FLIGHT = 256;
@@ -689,7 +714,9 @@ var Fields = class _Fields {
 };
 function shown(value) {
   if (value === void 0) return "nothing";
-  const text = ArrayBuffer.isView(value) ? "bytes" : JSON.stringify(value) ?? typeof value;
+  if (ArrayBuffer.isView(value)) return "bytes";
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "an object";
+  const text = JSON.stringify(value) ?? typeof value;
   return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}...` : text;
 }
 var EPOCH2 = /^[0-9a-f]{16}$/i;
@@ -842,11 +869,11 @@ var Refresher = class {
     this.#connection = connection;
     this.#backoff = new Backoff(random);
   }
-  /** The token expires in so many milliseconds: it is replaced at 80 % of them. */
+  /** The token expires in so many milliseconds: it is replaced at 80 % of them, and never in a tight circle. */
   expires(inMs) {
     this.#clock.clearTimeout(this.#timer);
     this.#dueAtWall = Infinity;
-    if (inMs !== void 0 && this.#credentials.canRefresh) this.#schedule(inMs * SHARE);
+    if (inMs !== void 0 && this.#credentials.canRefresh) this.#schedule(Math.max(inMs * SHARE, BASE_MS));
   }
   /** Replaces it now. */
   now() {
@@ -854,7 +881,10 @@ var Refresher = class {
     this.#isBusy = true;
     this.#clock.clearTimeout(this.#timer);
     this.#credentials.fresh().then(
-      (token) => this.#isStopped || this.#send(token),
+      (token) => {
+        if (token === null) this.#connection.signedOut();
+        else if (!this.#isStopped) this.#send(token);
+      },
       (error) => this.#isStopped || this.#failed(error)
     );
   }
@@ -867,7 +897,6 @@ var Refresher = class {
     this.#clock.clearTimeout(this.#timer);
   }
   #send(token) {
-    if (token === null) return this.#connection.signedOut();
     this.#connection.refresh(token, (answer2) => {
       this.#isBusy = false;
       if (answer2.type === "refreshed") {
@@ -875,7 +904,7 @@ var Refresher = class {
         this.#credentials.keep(answer2.ticket);
         this.expires(answer2.expiresInMs);
       } else if (answer2.type === "error" && answer2.error.temporary) {
-        this.#schedule(answer2.error.retryAfterMs ?? this.#backoff.next());
+        this.#schedule(this.#backoff.delay(answer2.error.retryAfterMs));
       } else {
         this.expires(void 0);
       }
@@ -994,9 +1023,6 @@ var Connection = class {
   get connected() {
     return this.#open?.connected;
   }
-  get canRefresh() {
-    return this.#credentials.canRefresh;
-  }
   /** Begins, if nothing has begun yet. */
   connect() {
     if (this.#state === "idle") this.#begin();
@@ -1011,9 +1037,11 @@ var Connection = class {
     this.#open?.liveness.wake();
     this.#open?.refresher.wake();
   }
-  /** The server says that the token has expired. */
-  refreshToken() {
-    this.#open?.refresher.now();
+  /** Whether what was refused may succeed later. A token that has expired is replaced, if another can be had. */
+  isTemporary(refusal2) {
+    const isExpired = refusal2.code === "token_expired" && this.#credentials.canRefresh;
+    if (isExpired) this.#open?.refresher.now();
+    return refusal2.temporary || isExpired;
   }
   /** For good. */
   close(cause) {
@@ -1066,11 +1094,12 @@ var Connection = class {
         ended: (code, reason) => this.#ended({ code, reason, retryAfterMs: void 0 })
       });
     } catch (error) {
-      return this.close(new Error(`a connection to ${url} cannot even be tried: ${String(error)}`, { cause: error }));
+      const words = `a connection to ${url} cannot even be tried: ${String(error)}`;
+      return this.close(new ClosedError(CloseCode.normal, words, { cause: error }));
     }
     this.#transport = transport;
     this.#timer = clock.setTimeout(
-      () => this.#lose(new LostError(`no answer from ${url} within ${PATIENCE_MS2 / 1e3} s`, CloseCode.abnormal)),
+      () => this.#lose(new LostError(`no answer from ${url} within ${PATIENCE_MS2 / 1e3} s: ${CHECK}`, CloseCode.abnormal)),
       PATIENCE_MS2
     );
   }
@@ -1115,7 +1144,7 @@ var Connection = class {
       liveness: new Liveness(
         clock,
         limit,
-        (silentMs) => this.#lose(new LostError(`nothing came for ${Math.round(silentMs / 1e3)} s`, CloseCode.abnormal))
+        (silentMs) => this.#lose(new LostError(`nothing came for ${Math.round(silentMs / 1e3)} s: the network may be gone`, CloseCode.abnormal))
       ),
       refresher: new Refresher(clock, random, this.#credentials, {
         refresh: (token, done) => this.#refresh(token, done),
@@ -1144,12 +1173,15 @@ var Connection = class {
     const refusesTicket = this.#refusesTicket(code);
     if (refusesTicket || verdict === "refresh-token") this.#credentials.dropTicket();
     const closed = new ClosedError(code, reason);
-    if (refusesTicket) return this.#begin(closed);
+    this.#settle();
+    if (refusesTicket) {
+      this.#backoff.count();
+      return this.#begin(closed);
+    }
     if (verdict === "stop") return this.close(closed);
     if (verdict === "refresh-token" && !this.#credentials.canRefresh) return this.close(closed);
     const words = code === CloseCode.abnormal ? "the connection could not be made, or broke" : `closed with ${code}`;
     const lost = new LostError(reason === "" ? words : `${words}: ${reason}`, code);
-    this.#settle();
     if (verdict === "refresh-token" && this.#backoff.isFresh) {
       this.#backoff.count();
       this.#begin(lost);
@@ -1166,13 +1198,8 @@ var Connection = class {
   #lose(cause, retryAfterMs) {
     this.#settle();
     const window = this.#open?.connected.reconnectWindowMs;
-    let delayMs;
-    if (retryAfterMs !== void 0) {
-      this.#backoff.count();
-      delayMs = Math.min(retryAfterMs, LONGEST_RETRY_MS);
-    } else {
-      delayMs = window !== void 0 && this.#backoff.isFresh ? this.#backoff.within(window) : this.#backoff.next();
-    }
+    const isFirst = retryAfterMs === void 0 && window !== void 0 && this.#backoff.isFresh;
+    const delayMs = isFirst ? this.#backoff.within(Math.min(window, LONGEST_TOLD_MS)) : this.#backoff.delay(retryAfterMs);
     this.#enter("waiting", { cause, delayMs });
     if (this.#state === "waiting") {
       this.#timer = this.#parts.clock.setTimeout(() => this.#begin(), delayMs);
@@ -1209,8 +1236,8 @@ var Connection = class {
   }
 };
 var PATIENCE_MS2 = 2e4;
+var CHECK = "check that it leads to a Longwire server";
 var SETTLED_MS = 5e3;
-var LONGEST_RETRY_MS = 36e5;
 var REFUSES_A_TICKET = [4501, 4502];
 
 // src/connection/wake.ts
@@ -1235,20 +1262,20 @@ function watchWake(clock, page, wake) {
   };
 }
 function watchClock(clock, wake) {
-  let last = clock.now();
+  const ahead = () => clock.now() - clock.monotonic();
+  let last = ahead();
   let timer;
   const look = () => {
-    const now = clock.now();
-    const late = now - last - LOOK_EACH_MS;
-    last = now;
+    const slept = ahead() - last;
+    last += slept;
     timer = clock.setTimeout(look, LOOK_EACH_MS);
-    if (late > LATE_MS) wake();
+    if (slept >= LEAST_MS) wake();
   };
   timer = clock.setTimeout(look, LOOK_EACH_MS);
   return () => clock.clearTimeout(timer);
 }
 var LOOK_EACH_MS = 5e3;
-var LATE_MS = 5e3;
+var LEAST_MS = 5e3;
 
 // src/events.ts
 var Emitter = class {
@@ -1804,11 +1831,31 @@ var Inbox = class {
 
 // src/subscription/size.ts
 function contentSize(content) {
-  if (typeof content === "string") return 2 * content.length;
-  if (typeof content !== "object" || content === null) return WORD;
-  if (content instanceof Uint8Array) return content.byteLength;
-  if (Array.isArray(content)) return content.reduce((sum, item) => sum + contentSize(item), WORD);
-  return Object.entries(content).reduce((sum, [key, item]) => sum + 2 * key.length + WORD + contentSize(item), WORD);
+  let size = 0;
+  const rest = [content];
+  for (let item = rest.pop(); item !== void 0; item = rest.pop()) {
+    if (typeof item === "string") {
+      size += 2 * item.length;
+    } else if (item instanceof Uint8Array) {
+      size += item.byteLength;
+    } else {
+      size += WORD;
+      if (typeof item === "object" && item !== null) size += takeApart(item, rest);
+    }
+  }
+  return size;
+}
+function takeApart(whole, rest) {
+  let size = 0;
+  if (Array.isArray(whole)) {
+    for (const item of whole) rest.push(item);
+  } else {
+    for (const [key, item] of Object.entries(whole)) {
+      size += 2 * key.length + WORD;
+      rest.push(item);
+    }
+  }
+  return size;
 }
 var WORD = 8;
 
@@ -1954,6 +2001,8 @@ var Reader2 = class {
   /** Between repairs behind which no record came. */
   #repairs;
   #hasRepaired = false;
+  /** When the server subscribed it, by the monotonic clock; `Infinity` behind a refusal. */
+  #answeredAt = Infinity;
   #state = "subscribing";
   #timer;
   /** Its number on the wire; `undefined` while nothing is subscribed or asked for. */
@@ -2015,17 +2064,18 @@ var Reader2 = class {
   }
   /** The server's answer. */
   answered(subscribed2) {
-    this.#backoff.reset();
+    this.#answeredAt = this.#parts.clock.monotonic();
     this.#handle(() => this.#track.begin(subscribed2));
   }
   /** The server did not subscribe, or ended the subscription. */
   refused(refusal2) {
     this.#number = void 0;
+    if (this.#parts.clock.monotonic() - this.#answeredAt >= SETTLED_MS2) this.#backoff.reset();
+    this.#answeredAt = Infinity;
     const cause = new RefusedError(refusal2);
-    const isExpired = refusal2.code === "token_expired" && this.#parts.line.refreshToken();
-    if (!refusal2.temporary && !isExpired) return this.#fail(cause);
+    if (!this.#parts.line.isTemporary(refusal2)) return this.#fail(cause);
     this.#enter("subscribing", cause);
-    this.#subscribeIn(refusal2.retryAfterMs ?? this.#backoff.next());
+    this.#subscribeIn(this.#backoff.delay(refusal2.retryAfterMs));
   }
   pushed(pushed) {
     if (this.#state !== "recovering" && this.#state !== "live") return;
@@ -2039,9 +2089,9 @@ var Reader2 = class {
   }
   /** The client is closed: without a cause by the application itself. */
   closed(cause) {
+    if (cause === void 0) return this.unsubscribe();
     this.#number = void 0;
-    if (cause === void 0) this.unsubscribe();
-    else if (!this.#isOver) this.#fail(cause);
+    if (!this.#isOver) this.#fail(cause);
   }
   get #isOver() {
     return this.#state === "ended" || this.#state === "failed";
@@ -2118,6 +2168,7 @@ var Reader2 = class {
     this.#events.emit("state", state, change);
   }
   #tell(told) {
+    this.#giveHeld();
     if (this.#isOver) return;
     switch (told.type) {
       case "message":
@@ -2167,6 +2218,7 @@ var Reader2 = class {
     }
   }
 };
+var SETTLED_MS2 = 5e3;
 var MAX_EVENTS = 1024;
 var MAX_BYTES2 = 4 * 1024 * 1024;
 var EVENT_BYTES = 200;
@@ -2177,6 +2229,8 @@ var Subscriptions = class {
   #readers = /* @__PURE__ */ new Set();
   /** Readers by the number that they use on this connection. */
   #numbers = /* @__PURE__ */ new Map();
+  /** The numbers that went with `connect`. */
+  #greeted = [];
   #lastNumber = 0;
   constructor(connection) {
     this.#connection = connection;
@@ -2197,14 +2251,15 @@ var Subscriptions = class {
       if (bytes > MAX_GREETING_BYTES) break;
       requests.push(reader.request(this.#nextNumber(reader)));
     }
+    this.#greeted = requests.map(({ sub }) => sub);
     return requests;
   }
   /** Their outcomes. What `connect` had no room for, or its answer does not mention, is asked for now. */
   opened(connected2) {
-    const asked = new Map(this.#numbers);
+    const unmentioned = new Set(this.#greeted);
     for (const outcome of connected2.subscriptions) {
       const reader = this.#numbers.get(outcome.sub);
-      asked.delete(outcome.sub);
+      unmentioned.delete(outcome.sub);
       if ("error" in outcome) {
         this.#numbers.delete(outcome.sub);
         reader?.refused(outcome.error);
@@ -2214,8 +2269,9 @@ var Subscriptions = class {
         this.release(outcome.sub);
       }
     }
-    for (const [number, reader] of asked) {
-      if (this.#numbers.delete(number)) reader.connectionLost();
+    for (const number of unmentioned) {
+      this.#numbers.get(number)?.connectionLost();
+      this.#numbers.delete(number);
     }
     for (const reader of [...this.#readers]) {
       if (reader.isDue) this.subscribe(reader);
@@ -2255,9 +2311,8 @@ var Subscriptions = class {
   over(reader) {
     this.#readers.delete(reader);
   }
-  refreshToken() {
-    this.#connection.refreshToken();
-    return this.#connection.canRefresh;
+  isTemporary(refusal2) {
+    return this.#connection.isTemporary(refusal2);
   }
   #nextNumber(reader) {
     this.#lastNumber += 1;
@@ -2299,6 +2354,7 @@ var Client = class {
       lost: () => {
         this.#subscriptions.connectionLost();
         this.#publisher.connectionLost();
+        this.#historian.connectionLost();
       },
       changed: (state, change) => this.#changed(state, change),
       failed: (error) => this.#events.emit("error", error)

@@ -27,6 +27,13 @@ export class Backoff {
     return Math.floor(this.#random() * bound);
   }
 
+  /** What the server told, an hour at most; else the next delay. n grows by 1. */
+  delay(toldMs: number | undefined): number {
+    if (toldMs === undefined) return this.next();
+    this.count();
+    return Math.min(toldMs, LONGEST_TOLD_MS);
+  }
+
   /** n grows by 1: something failed whose delay is another's to say. */
   count(): void {
     this.#count += 1;
@@ -38,5 +45,7 @@ export class Backoff {
   }
 }
 
-const BASE_MS = 500;
+export const BASE_MS = 500;
 const LONGEST_MS = 20_000;
+/** A longer wait is a mistake rather than a wish, and would outlive whoever made it. */
+export const LONGEST_TOLD_MS = 3_600_000;

@@ -83,6 +83,7 @@ export class Client {
       lost: () => {
         this.#subscriptions.connectionLost();
         this.#publisher.connectionLost();
+        this.#historian.connectionLost();
       },
       changed: (state, change) => this.#changed(state, change),
       failed: (error) => this.#events.emit("error", error),

@@ -2,7 +2,10 @@
 
 import type { ErrorCode } from "./protocol/codes.js";
 
-/** The server refused a command. */
+/**
+ * The server refused a command. A publication is then not stored, but where the code is `storage_failed`: that one may come to
+ * light when the server is started again. Publish again with `key`, and it is there once.
+ */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
   /** Why, as a stable name: `forbidden`, `too_large`, ... */
@@ -11,9 +14,13 @@ export class RefusedError extends Error {
   readonly temporary: boolean;
   /** When to try again: milliseconds from the answer. */
   readonly retryAfterMs: number | undefined;
+  /** Of a publication: its idempotency key. `undefined` for an ephemeral one, and for any other command. */
+  readonly key: string | undefined;
 
-  constructor(refusal: { code: string; message: string; temporary: boolean; retryAfterMs: number | undefined }) {
-    super(`${refusal.code}: ${refusal.message}`);
+  constructor(refusal: { code: string; message: string; temporary: boolean; retryAfterMs: number | undefined }, key?: string) {
+    const mayBeStored = refusal.code === "storage_failed" && key !== undefined;
+    super(`${refusal.code}: ${refusal.message}${mayBeStored ? `; it may be stored all the same: ${onceWith(key)}` : ""}`);
+    this.key = key;
     this.code = refusal.code;
     this.temporary = refusal.temporary;
     this.retryAfterMs = refusal.retryAfterMs;
@@ -35,10 +42,14 @@ export class UnknownOutcomeError extends Error {
   readonly key: string | undefined;
 
   constructor(cause: string, key: string | undefined, options?: ErrorOptions) {
-    const cure = key === undefined ? "" : `; publish again with the key "${key}", and it is there once`;
+    const cure = key === undefined ? "" : `; ${onceWith(key)}`;
     super(`${cause}: the outcome is unknown, it may be published${cure}`, options);
     this.key = key;
   }
+}
+
+function onceWith(key: string): string {
+  return `publish again with the key "${key}", and it is there once`;
 }
 
 /** Nothing was sent: too much waits for the server already. */
@@ -53,13 +64,17 @@ export class QueueFullError extends Error {
 /** The connection has ended for good: `close()` was called, or the server wants the client to stay away. */
 export class ClosedError extends Error {
   override readonly name = "ClosedError";
-  /** The close code: 1000 after `close()`. */
+  /** The close code: 1000 where this side ended it, as by `close()`. */
   readonly code: number;
   /** What the server said, or who closed it. */
   readonly reason: string;
 
-  constructor(code: number, reason: string) {
-    super(code === 1000 ? `${reason}: make a new client` : `the server closed the connection for good with ${code}: ${reason}`);
+  constructor(code: number, reason: string, options?: ErrorOptions) {
+    const told = reason || "it gave no reason";
+    super(
+      code === 1000 ? `${reason}: make a new client` : `the server closed the connection for good with ${code}: ${told}`,
+      options,
+    );
     this.code = code;
     this.reason = reason;
   }

@@ -17,8 +17,9 @@ export default async function ({ url, open }) {
   for (const width of WIDTHS) {
     for (const colorScheme of ["light", "dark"]) {
       const page = await open("", { viewport: { width, height: 800 }, colorScheme });
+      await says(page, "#where", "data in");
       for (const tab of TABS) {
-        await page.goto(`${url}/${tab}`);
+        await go(page, tab);
         if (tab.startsWith("#chat")) await says(page, "#messages", LONG);
         if (tab === "#try") await says(page, "#live", LONG);
         const beyond = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
@@ -31,10 +32,20 @@ export default async function ({ url, open }) {
   const page = await open("#proof");
   const nameless = [];
   for (const tab of TABS) {
-    await page.goto(`${url}/${tab}`);
+    await go(page, tab);
     nameless.push(...(await page.evaluate(namelessControls)));
   }
-  return { outside, nameless, keyboard: await byKeyboard(page, url) };
+  // A page of its own, so that the keyboard begins where it does for whoever opens the console.
+  return { outside, nameless, keyboard: await byKeyboard(await open("#proof")) };
+}
+
+/** Opens a tab in the page that is there, and waits until it is shown: the page hears of its new address a moment later. */
+async function go(page, tab) {
+  await page.evaluate((tab) => {
+    location.hash = tab;
+  }, tab);
+  const view = tab.slice(1).split("/")[0];
+  await page.waitForFunction((view) => document.querySelector("[data-view]:not([hidden])").dataset.view === view, view);
 }
 
 /** Runs in the page: the controls that are seen and that assistive technology has no name for. */
@@ -49,8 +60,7 @@ function namelessControls() {
 }
 
 /** Goes to the publisher, starts it and changes its rate without a mouse. */
-async function byKeyboard(page, url) {
-  await page.goto(`${url}/#proof`);
+async function byKeyboard(page) {
   const focused = [];
   for (let step = 0; step < 9; step += 1) {
     await page.keyboard.press("Tab");

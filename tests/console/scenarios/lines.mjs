@@ -8,16 +8,22 @@ import { says } from "../page.mjs";
 export default async function ({ url, open }) {
   const page = await open("#try", { permissions: ["clipboard-read", "clipboard-write"] });
   await says(page, "#live-state", "live");
-  await page.click('#lines button[aria-label="Copy: Publish with curl"]');
+  // What a button says, it says for a moment: it is looked for before it can be there.
+  const [label] = await Promise.all([
+    page.waitForFunction(() => {
+      const { textContent, ariaLabel } = document.querySelector("#lines button");
+      return textContent !== "Copy" && [textContent, ariaLabel];
+    }),
+    page.click('#lines button[aria-label="Copy: Publish with curl"]'),
+  ]);
   const copied = await page.evaluate(() => navigator.clipboard.readText());
-  const label = await page.locator("#lines button").first().textContent();
   const lines = await page.locator("#lines code").allTextContents();
 
   await fetch(`${url}/v1/channels/demo/messages`, { method: "POST", body: "from elsewhere" });
   await says(page, "#live", "from elsewhere");
   const printed = await elsewhere(page.context(), lines.find((line) => line.startsWith("import")));
   await says(page, "#live", "hello");
-  return { copied, label, lines, printed };
+  return { copied, label: await label.jsonValue(), lines, printed };
 }
 
 /** Runs a module in a page of another origin, and gives the first two things that it prints. */

@@ -14,8 +14,7 @@ export default async function ({ open }) {
   const afterReload = await pieces(page, 60);
   const [twin] = await Promise.all([page.context().waitForEvent("page"), page.click("#twin")]);
   await pieces(twin, 80);
-  await page.click("#answer-kill");
-  await says(page, "#link-text", "Reconnecting");
+  await Promise.all([says(page, "#link-text", "Reconnecting"), page.click("#answer-kill")]);
 
   await says(page, "#answer-state", "complete");
   await says(twin, "#answer-state", "complete");

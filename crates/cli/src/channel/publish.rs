@@ -185,13 +185,15 @@ fn tell(
     let mut words = match &error {
         PublishError::Closed(cause)
         | PublishError::NotSent(Unanswered::Closed(cause))
-        | PublishError::Unknown(Unanswered::Closed(cause)) => format!("{error}{}", cure(cause)),
+        | PublishError::Unknown { why: Unanswered::Closed(cause), .. } => {
+            format!("{error}{}", cure(cause))
+        }
         error => error.to_string(),
     };
     let unsent = matches!(
         error,
         PublishError::NotSent(Unanswered::TimedOut(_))
-            | PublishError::Unknown(Unanswered::TimedOut(_))
+            | PublishError::Unknown { why: Unanswered::TimedOut(_), .. }
     );
     if let (true, ConnectionState::Waiting { cause, .. }) = (unsent, client.state()) {
         words = format!("{words}. There is no connection: {cause}");

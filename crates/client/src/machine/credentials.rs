@@ -30,8 +30,8 @@ impl std::fmt::Debug for TokenSource {
 /// The credentials of a client.
 pub(super) struct Credentials {
     source: TokenSource,
-    /// A token from the callback that no `connect` has had yet.
-    fresh: Option<String>,
+    /// A token from the callback that no `connect` has had yet, and when it came.
+    fresh: Option<(String, Instant)>,
     ticket: Option<String>,
     /// Whether the last `connect` had a ticket, and no token came since.
     presented_ticket: bool,
@@ -40,8 +40,8 @@ pub(super) struct Credentials {
     /// When the token in use is to be replaced.
     refresh_at: Option<Instant>,
     refresh_tries: u32,
-    /// A token to be sent by `refresh`.
-    refresh: Option<String>,
+    /// A token to be sent by `refresh`, and when it came.
+    refresh: Option<(String, Instant)>,
 }
 
 impl Credentials {
@@ -63,8 +63,10 @@ impl Credentials {
     }
 
     /// Whether an attempt has to wait for the callback.
-    pub(super) fn lacks_token(&self) -> bool {
-        self.has_callback() && self.ticket.is_none() && self.fresh.is_none()
+    pub(super) fn lacks_token(&self, now: Instant) -> bool {
+        let is_fresh = |came: Instant| now.saturating_duration_since(came) < FRESH_MAX;
+        let has_fresh = self.fresh.as_ref().is_some_and(|(_, came)| is_fresh(*came));
+        self.has_callback() && self.ticket.is_none() && !has_fresh
     }
 
     /// Says that the callback is wanted. `true` if it is to be called, `false` if it is at work.
@@ -80,8 +82,8 @@ impl Credentials {
     }
 
     /// A token for the next attempt.
-    pub(super) fn keep(&mut self, token: String) {
-        self.fresh = Some(token);
+    pub(super) fn keep(&mut self, token: String, now: Instant) {
+        self.fresh = Some((token, now));
     }
 
     /// What `connect` presents: a token, or a ticket.
@@ -93,7 +95,7 @@ impl Credentials {
         let token = match &self.source {
             TokenSource::None => None,
             TokenSource::Fixed(token) => Some(token.clone()),
-            TokenSource::Callback => self.fresh.take(),
+            TokenSource::Callback => self.fresh.take().map(|(token, _)| token),
         };
         (token, None)
     }
@@ -115,19 +117,22 @@ impl Credentials {
         if ticket.is_some() {
             self.ticket = ticket;
         }
+        // Whoever comes back later needs a fresh one.
+        self.fresh = None;
         self.refresh_tries = 0;
         let lifetime = expires_in_ms.filter(|_| self.has_callback());
-        self.refresh_at =
-            lifetime.and_then(|millis| now.checked_add(Duration::from_millis(millis / 10 * 8)));
+        self.refresh_at = lifetime.and_then(|millis| {
+            now.checked_add(Duration::from_millis(millis / 10 * 8).max(REFRESH_MIN))
+        });
     }
 
     /// A token that is to be sent by `refresh`.
-    pub(super) fn refresh_with(&mut self, token: String) {
-        self.refresh = Some(token);
+    pub(super) fn refresh_with(&mut self, token: String, now: Instant) {
+        self.refresh = Some((token, now));
     }
 
     pub(super) fn take_refresh(&mut self) -> Option<String> {
-        self.refresh.take()
+        self.refresh.take().map(|(token, _)| token)
     }
 
     /// The server took the token of `refresh`.
@@ -168,8 +173,8 @@ impl Credentials {
     /// The connection is gone, and what was to happen in it.
     pub(super) fn handle_lost(&mut self) {
         self.refresh_at = None;
-        if let Some(token) = self.refresh.take() {
-            self.fresh = Some(token);
+        if let Some(refresh) = self.refresh.take() {
+            self.fresh = Some(refresh);
         }
     }
 
@@ -180,3 +185,7 @@ impl Credentials {
 
 /// A token endpoint that takes longer is down; the attempt begins anew.
 pub(super) const CALLBACK_TIMEOUT: Duration = Duration::from_secs(30);
+/// A token that waits for longer may have expired, or its key may have been replaced.
+const FRESH_MAX: Duration = Duration::from_mins(1);
+/// A token that is about to expire whenever it comes is not asked for in a tight circle.
+const REFRESH_MIN: Duration = Duration::from_millis(500);

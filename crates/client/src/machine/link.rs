@@ -124,4 +124,4 @@ impl Link {
 }
 
 /// A connection that was open for so long counts as one that works.
-const STABLE: Duration = Duration::from_secs(5);
+pub(super) const STABLE: Duration = Duration::from_secs(5);

@@ -194,7 +194,7 @@ impl Machine {
             return;
         }
         self.subscriptions.remove_all();
-        let deadline = now.checked_add(limit).unwrap_or(now);
+        let deadline = now.checked_add(limit).unwrap_or_else(|| now + CLOSE_MAX);
         self.closing = Some(self.closing.map_or(deadline, |closing| closing.min(deadline)));
         if limit.is_zero() || self.link.phase == Phase::Idle {
             self.finish(Cause::Closed);
@@ -262,11 +262,11 @@ impl Machine {
         }
         match (answer, &self.link.phase) {
             (Ok(token), Phase::Token) => {
-                self.credentials.keep(token);
+                self.credentials.keep(token, now);
                 self.open_transport(now);
             }
-            (Ok(token), Phase::Open) => self.credentials.refresh_with(token),
-            (Ok(token), _) => self.credentials.keep(token),
+            (Ok(token), Phase::Open) => self.credentials.refresh_with(token, now),
+            (Ok(token), _) => self.credentials.keep(token, now),
             (Err(error), _) if error.is_final => self.finish(Cause::NoToken(error.message)),
             (Err(error), Phase::Token) => self.lose(Cause::Token(error.message), None, now),
             (Err(_), Phase::Open) => self.credentials.refresh_later(&mut self.random, now),
@@ -417,7 +417,7 @@ impl Machine {
 
     fn attempt(&mut self, now: Instant) {
         self.tell_state(ConnectionState::Connecting);
-        if self.credentials.lacks_token() {
+        if self.credentials.lacks_token(now) {
             self.link.phase = Phase::Token;
             if self.credentials.ask(now) {
                 self.actions.push_back(Action::AskToken);
@@ -507,6 +507,8 @@ fn retry<'a>(credentials: &Credentials, random: &'a mut Random, now: Instant) ->
 /// The time from asking for a transport to `connected`: opening one may take 10 s, and the server's patience for
 /// `connect` is as long.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+/// A limit beyond all time: longer than any process lives.
+const CLOSE_MAX: Duration = Duration::from_hours(24 * 365 * 30);
 /// What the server sees of this client.
 const SOFTWARE: &str = concat!("longwire-rust/", env!("CARGO_PKG_VERSION"));
 const NORMAL: CloseCode = CloseCode(1000);

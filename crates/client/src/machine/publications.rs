@@ -147,11 +147,12 @@ impl Publications {
         mut retry: Retry<'_>,
     ) -> bool {
         let Some(id) = self.in_flight.remove(&command) else { return false };
+        let publication = self.all.get_mut(&id).expect("what is in flight is there");
         if !retry.is_temporary(refusal) {
-            self.end(id, Err(PublishError::Refused(refusal.clone())));
+            let key = publication.publish.publication.key.clone();
+            self.end(id, Err(PublishError::Refused { refusal: refusal.clone(), key }));
             return true;
         }
-        let publication = self.all.get_mut(&id).expect("what is in flight is there");
         let at = retry.now + retry.delay(refusal, publication.tries);
         publication.tries = publication.tries.saturating_add(1);
         publication.command = None;
@@ -163,7 +164,11 @@ impl Publications {
 
     /// The message of this command is larger than the server takes: it was not sent.
     pub(super) fn handle_oversized(&mut self, command: u64, size: u64, limit: u64) {
-        if let Some(id) = self.in_flight.remove(&command) {
+        let Some(id) = self.in_flight.remove(&command) else { return };
+        if self.all.get(&id).is_some_and(|publication| publication.in_doubt) {
+            // A server that took more may have it.
+            self.give_up(id, Unanswered::Lost);
+        } else {
             self.end(id, Err(PublishError::TooLarge { size, limit }));
         }
     }
@@ -221,7 +226,9 @@ impl Publications {
     fn give_up(&mut self, id: PublicationId, why: Unanswered) {
         let Some(publication) = self.all.get(&id) else { return };
         let was_sent = publication.command.is_some() || publication.in_doubt;
-        let error = if was_sent { PublishError::Unknown(why) } else { PublishError::NotSent(why) };
+        let key = publication.publish.publication.key.clone();
+        let error =
+            if was_sent { PublishError::Unknown { why, key } } else { PublishError::NotSent(why) };
         self.end(id, Err(error));
     }
 

@@ -30,8 +30,12 @@ pub(super) struct Subscription {
     pub(super) number: Option<u32>,
     /// When it may subscribe again, if that is not at once.
     pub(super) retry_at: Option<Instant>,
-    /// Repairs and refusals since a record was last given out.
-    pub(super) tries: u32,
+    /// Repairs since a record was last given out.
+    pub(super) repairs: u32,
+    /// Refusals since the server last had it for long enough.
+    pub(super) refusals: u32,
+    /// When the server subscribed it, unless it has ended it.
+    pub(super) answered: Option<Instant>,
 }
 
 /// What a push means beyond what was told.
@@ -57,7 +61,7 @@ pub(super) struct Told<'a> {
 impl Told<'_> {
     fn lost(&mut self, epoch: Epoch, from: u64, to: u64) {
         if from < to {
-            self.stats.lost += to - from;
+            self.stats.lost = self.stats.lost.saturating_add(to - from);
             self.events.push(Event::Lost(Lost { epoch, from, to }));
         }
     }
@@ -86,7 +90,9 @@ impl Subscription {
             state: SubscriptionState::Subscribing,
             number: None,
             retry_at: None,
-            tries: 0,
+            repairs: 0,
+            refusals: 0,
+            answered: None,
         }
     }
 
@@ -147,6 +153,7 @@ impl Subscription {
                 position.seq.max(base)
             }
             Some(_) => {
+                self.passed_over = 0;
                 told.reset(Position { epoch, seq: base });
                 base
             }
@@ -202,6 +209,7 @@ impl Subscription {
                 if position.epoch == epoch {
                     return if position.seq > last { Step::Gap } else { Step::On };
                 }
+                self.passed_over = 0;
                 told.reset(position);
                 self.position = Some(position);
                 self.target = position.seq;
@@ -231,7 +239,7 @@ impl Subscription {
                 return;
             }
             self.position = Some(Position { epoch, seq });
-            self.tries = 0;
+            self.repairs = 0;
         }
         let passed_over = if seq > 0 { mem::take(&mut self.passed_over) } else { 0 };
         let skipped = skipped.saturating_add(passed_over);

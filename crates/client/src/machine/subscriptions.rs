@@ -9,6 +9,7 @@ use longwire_channel::{Pushed, Refusal, Subscribe, Subscribed};
 
 use super::{
     SubscriptionId,
+    link::STABLE,
     retry::Retry,
     subscription::{Step, Subscription, Told},
 };
@@ -74,14 +75,14 @@ impl Subscriptions {
     pub(super) fn handle_lost(&mut self) {
         self.numbers.clear();
         self.leaving.clear();
+        self.retries.clear();
         let ids: Vec<SubscriptionId> = self.all.keys().copied().collect();
         for id in ids {
             let Some(subscription) = self.all.get_mut(&id) else { continue };
             subscription.number = None;
+            subscription.retry_at = None;
             if subscription.state() != SubscriptionState::Paused {
-                if subscription.retry_at.is_none() {
-                    self.ready.insert(id);
-                }
+                self.ready.insert(id);
                 self.enter(id, SubscriptionState::Subscribing);
             }
         }
@@ -176,6 +177,9 @@ impl Subscriptions {
         let Some(id) = self.of(number, SubscriptionState::Subscribing) else { return };
         match answer {
             Ok(subscribed) => {
+                if let Some(subscription) = self.all.get_mut(&id) {
+                    subscription.answered = Some(retry.now);
+                }
                 self.tell(id, stats, |it, told| it.handle_outcome(&subscribed, told));
             }
             Err(refusal) => self.refused(id, refusal, retry),
@@ -264,11 +268,21 @@ impl Subscriptions {
         self.enter(id, SubscriptionState::Subscribing);
         let Some(subscription) = self.all.get_mut(&id) else { return };
         let delay = match again {
-            Again::Repair if subscription.tries == 0 => Duration::ZERO,
-            Again::Repair => retry.backoff(subscription.tries),
-            Again::Refused(refusal) => retry.delay(refusal, subscription.tries),
+            Again::Repair => {
+                let before = subscription.repairs;
+                subscription.repairs = before.saturating_add(1);
+                before.checked_sub(1).map_or(Duration::ZERO, |tries| retry.backoff(tries))
+            }
+            Again::Refused(refusal) => {
+                let held = subscription.answered.take();
+                if held.is_some_and(|at| retry.now.saturating_duration_since(at) >= STABLE) {
+                    subscription.refusals = 0;
+                }
+                let before = subscription.refusals;
+                subscription.refusals = before.saturating_add(1);
+                retry.delay(refusal, before)
+            }
         };
-        subscription.tries = subscription.tries.saturating_add(1);
         if delay.is_zero() {
             self.ready.insert(id);
         } else {

@@ -68,11 +68,23 @@ fn the_limit_ends_the_wait() {
     rig.rest(Duration::from_millis(4_999));
     rig.pass(Duration::from_millis(1));
     let told = rig.told();
-    let [Notice::State(state), Notice::Published(_, Err(PublishError::Unknown(_)))] = &told[..]
+    let [Notice::State(state), Notice::Published(_, Err(PublishError::Unknown { .. }))] = &told[..]
     else {
         panic!("{told:?}")
     };
     assert_eq!(*state, CLOSED);
+}
+
+#[test]
+fn a_limit_beyond_all_time_waits_as_long_as_it_takes() {
+    let mut rig = Rig::open();
+    rig.publish("a", "1");
+    let (id, _) = rig.sent_publications()[0];
+    rig.machine.close(Duration::MAX, rig.now);
+    assert_eq!((rig.results(), rig.machine.closed()), (vec![], None));
+    rig.say(published(id, 1));
+    assert!(matches!(rig.results()[..], [Notice::Published(_, Ok(_))]));
+    assert_eq!(rig.machine.closed(), Some(&Cause::Closed));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use longwire_client::{
     Event, Lost, Message, SubscriptionState,
-    channel::{Outcome, Position, Start},
+    channel::{Outcome, Position, Pushed, Start},
 };
 
 use crate::support::*;
@@ -74,6 +74,18 @@ fn a_snapshot_beyond_the_position_passes_over_what_the_next_record_tells() {
     let record = Message { record: record(9), epoch: epoch(1), skipped: 4 };
     assert_eq!(rig.events(), [RECOVERING, Event::Message(record), LIVE, got(10)]);
     assert_eq!((rig.machine.stats().lost, rig.machine.stats().skipped), (0, 4));
+}
+
+#[test]
+fn what_was_passed_over_is_forgotten_with_its_epoch() {
+    let mut rig = Rig::open();
+    rig.subscribe(Start::After(at(4)));
+    let (id, subscribe) = rig.sent_subscribe();
+    rig.say(subscribed(id, subscribe.sub, at(9), Outcome::Snapshot { after: 8 }));
+    rig.push(subscribe.sub, Pushed::Reset { position: elsewhere(0) });
+    rig.push(subscribe.sub, message(0, 1));
+    assert_eq!(rig.events(), [RECOVERING, Event::Reset(elsewhere(0)), LIVE, got_in(2, 1)]);
+    assert_eq!(rig.machine.stats().skipped, 0);
 }
 
 #[test]

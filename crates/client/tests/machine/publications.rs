@@ -31,7 +31,7 @@ fn not_sent(notice: &Notice) -> bool {
 }
 
 fn unknown(notice: &Notice) -> bool {
-    matches!(notice, Notice::Published(_, Err(PublishError::Unknown(_))))
+    matches!(notice, Notice::Published(_, Err(PublishError::Unknown { .. })))
 }
 
 #[test]
@@ -160,10 +160,41 @@ fn one_that_waits_holds_those_behind_it_in_its_channel() {
 fn another_error_ends_it() {
     let mut rig = Rig::open();
     let it = rig.publish("a", "1");
-    let (id, _) = rig.sent_publications()[0];
+    let (id, sent) = rig.sent_publications().remove(0);
     rig.say(refused(id, ErrorCode::StreamEnded));
     let refusal = Refusal::new(ErrorCode::StreamEnded, "words");
-    assert_eq!(rig.results(), [Notice::Published(it, Err(PublishError::Refused(refusal)))]);
+    let error = PublishError::Refused { refusal, key: sent.key().cloned() };
+    assert_eq!(error.to_string(), "the server refused the publication: stream_ended: words");
+    assert_eq!(rig.results(), [Notice::Published(it, Err(error))]);
+}
+
+#[test]
+fn storage_failed_says_that_it_may_be_stored_and_how_to_repeat_it() {
+    let mut rig = Rig::open();
+    rig.publish("a", "1");
+    let (id, sent) = rig.sent_publications().remove(0);
+    rig.say(refused(id, ErrorCode::StorageFailed));
+    let results = rig.results();
+    let [Notice::Published(_, Err(error))] = &results[..] else { panic!("{results:?}") };
+    let key = sent.key().expect("its own");
+    let cure = format!("publish it again with the key \"{key}\", and it is stored once");
+    let words = format!(
+        "the server refused the publication: storage_failed: words; it may be stored all the same: {cure}"
+    );
+    assert_eq!(error.to_string(), words);
+}
+
+#[test]
+fn an_unknown_outcome_has_the_key_to_repeat_it_with() {
+    let mut rig = Rig::open();
+    rig.publish("a", "1");
+    let (_, sent) = rig.sent_publications().remove(0);
+    rig.machine.close(Duration::ZERO, rig.now);
+    let results = rig.results();
+    let [Notice::Published(_, Err(error))] = &results[..] else { panic!("{results:?}") };
+    let PublishError::Unknown { key: Some(key), .. } = error else { panic!("{error:?}") };
+    assert_eq!(Some(key), sent.key());
+    assert!(error.to_string().contains(key.as_str()), "{error}");
 }
 
 #[test]
@@ -193,8 +224,20 @@ fn an_ephemeral_one_is_sent_once_at_most() {
     assert_eq!(rig.sent_publications().len(), 1);
     rig.reconnect();
     assert_eq!(rig.sent(), []);
-    let lost = PublishError::Unknown(Unanswered::Lost);
+    let lost = PublishError::Unknown { why: Unanswered::Lost, key: None };
     assert_eq!(rig.results(), [Notice::Published(it, Err(lost))]);
+}
+
+#[test]
+fn too_large_for_the_next_server_and_perhaps_stored_by_the_one_before_is_unknown() {
+    let mut rig = Rig::open();
+    rig.publish("a", "1");
+    rig.sent();
+    rig.reconnect();
+    let sent = rig.sent();
+    rig.machine.handle_oversized(&sent[0], 70_000);
+    let results = rig.results();
+    assert!(results.len() == 1 && unknown(&results[0]), "{results:?}");
 }
 
 #[test]

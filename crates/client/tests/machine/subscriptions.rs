@@ -187,13 +187,26 @@ fn a_gap_that_comes_again_without_a_record_is_repaired_by_backoff() {
     rig.say(subscribed(id, sub, at(7), Outcome::Deltas { after: 5 }));
     rig.push(sub, message(6, 7));
     assert!(matches!(&rig.sent()[..], [ClientMessage::Unsubscribe { .. }]));
-    rig.rest(Duration::from_millis(999));
+    rig.rest(Duration::from_millis(499));
     rig.pass(Duration::from_millis(1));
     let (id, subscribe) = rig.sent_subscribe();
     rig.say(subscribed(id, subscribe.sub, at(7), Outcome::Deltas { after: 5 }));
     rig.push(subscribe.sub, message(5, 6));
     rig.push(subscribe.sub, message(7, 8));
     assert_repairs(&mut rig, subscribe.sub, 6);
+}
+
+#[test]
+fn a_gap_behind_refusals_is_repaired_at_once() {
+    let mut rig = Rig::open();
+    rig.subscribe(Start::Now);
+    let (id, _) = rig.sent_subscribe();
+    rig.say(refused(id, ErrorCode::Unavailable));
+    rig.pass(Duration::from_millis(500));
+    let (id, subscribe) = rig.sent_subscribe();
+    rig.say(subscribed(id, subscribe.sub, at(5), Outcome::Live));
+    rig.push(subscribe.sub, message(6, 7));
+    assert_repairs(&mut rig, subscribe.sub, 5);
 }
 
 #[test]
@@ -291,6 +304,18 @@ fn a_reset_to_the_same_epoch_is_old_or_a_gap() {
 }
 
 #[test]
+fn a_server_that_loses_beyond_all_counting_is_borne() {
+    const ALL: u64 = (1 << 53) - 1;
+    let mut rig = Rig::open();
+    let (_, sub) = rig.live(0);
+    for number in 2..5_000 {
+        rig.push(sub, Pushed::Reset { position: Position { epoch: epoch(number), seq: ALL } });
+        rig.told();
+    }
+    assert_eq!(rig.machine.stats().lost, u64::MAX);
+}
+
+#[test]
 fn an_end_that_was_reached_is_told_and_final() {
     let mut rig = Rig::open();
     let (it, sub) = rig.live(5);
@@ -326,6 +351,24 @@ fn unsubscribed_for_a_time_subscribes_again() {
 }
 
 #[test]
+fn subscribed_and_ended_again_and_again_is_slowed_down_until_it_held_for_5_s() {
+    let mut rig = Rig::open();
+    let (_, mut sub) = rig.live(5);
+    for millis in [500, 1_000, 2_000] {
+        rig.push(sub, unsubscribed(ErrorCode::Unavailable));
+        rig.rest(Duration::from_millis(millis - 1));
+        rig.pass(Duration::from_millis(1));
+        let (id, subscribe) = rig.sent_subscribe();
+        rig.say(subscribed(id, subscribe.sub, at(5), Outcome::Live));
+        sub = subscribe.sub;
+    }
+    rig.rest(Duration::from_secs(5));
+    rig.push(sub, unsubscribed(ErrorCode::Unavailable));
+    rig.pass(Duration::from_millis(500));
+    rig.sent_subscribe();
+}
+
+#[test]
 fn unsubscribed_for_good_fails_it() {
     let mut rig = Rig::open();
     let (_, sub) = rig.live(5);
@@ -356,14 +399,16 @@ fn one_that_was_never_answered_begins_where_it_was_told_to() {
 }
 
 #[test]
-fn a_wait_outlives_the_connection() {
+fn one_that_waits_goes_with_the_next_connect_instead() {
     let mut rig = Rig::open();
     rig.subscribe(Start::Now);
     let (id, _) = rig.sent_subscribe();
     rig.say(refused_for(id, ErrorCode::Unavailable, 45_000));
-    assert_eq!(rig.reconnect().subscriptions, []);
-    rig.pass(Duration::from_secs(45 - 20));
-    rig.sent_subscribe();
+    assert_eq!(rig.reconnect().subscriptions.len(), 1);
+    let (id, subscribe) = rig.sent_subscribe();
+    rig.say(subscribed(id, subscribe.sub, at(5), Outcome::Live));
+    rig.pass(Duration::from_secs(30));
+    assert_eq!(rig.sent(), [], "the wait is over");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use longwire_client::{
     Cause, ConnectionState, TokenError,
-    channel::{ClientMessage, Connected, ErrorCode, ServerMessage},
+    channel::{ClientMessage, CloseCode, Connected, ErrorCode, ServerMessage},
     machine::{Action, TokenSource},
 };
 
@@ -201,6 +201,46 @@ fn a_token_that_comes_while_the_client_waits_is_kept_for_the_attempt() {
     rig.pass(WINDOW);
     rig.open_transport();
     assert_eq!(rig.greet().token.as_deref(), Some("t2"));
+}
+
+#[test]
+fn a_token_that_was_not_needed_is_not_kept_beyond_the_next_connection() {
+    let mut rig = open_for(Duration::from_secs(100), Some("ticket"));
+    rig.pass(Duration::from_secs(80));
+    rig.actions();
+    rig.lose();
+    rig.machine.handle_token(Ok("t2".into()), rig.now);
+    assert_eq!(rig.come_back().ticket.as_deref(), Some("ticket"));
+    rig.say(disconnect(CloseCode::TOKEN_EXPIRED, None));
+    rig.pass(Duration::ZERO);
+    assert_eq!(rig.actions(), [Action::Close(CloseCode(1000)), Action::AskToken], "a fresh one");
+}
+
+#[test]
+fn a_token_that_no_attempt_could_present_is_asked_for_anew_after_a_minute() {
+    let mut rig = asking();
+    rig.machine.handle_token(Ok("t1".into()), rig.now);
+    assert_eq!(rig.actions(), [Action::Open]);
+    rig.lose();
+    rig.pass(Duration::from_millis(500));
+    assert_eq!(rig.actions(), [Action::Open], "it is fresh");
+    rig.lose();
+    rig.now += Duration::from_mins(1);
+    rig.machine.handle_timeout(rig.now);
+    assert_eq!(rig.actions(), [Action::AskToken]);
+}
+
+#[test]
+fn a_token_that_is_about_to_expire_whenever_it_comes_is_asked_for_every_500_ms() {
+    let mut rig = open_for(Duration::ZERO, None);
+    for _ in 0..3 {
+        rig.rest(Duration::from_millis(499));
+        rig.pass(Duration::from_millis(1));
+        assert_eq!(rig.actions(), [Action::AskToken]);
+        rig.machine.handle_token(Ok("t2".into()), rig.now);
+        let (id, _) = sent_refresh(&mut rig);
+        rig.say(ServerMessage::Refreshed { id, expires_in_ms: Some(3), ticket: None });
+    }
 }
 
 #[test]

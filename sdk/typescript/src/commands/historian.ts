@@ -6,7 +6,7 @@ import type { Codec, Frame } from "../codec/codec.js";
 import type { Connection } from "../connection/connection.js";
 import { NotAnsweredError, ProtocolError, QueueFullError, RefusedError } from "../errors.js";
 import { messageOf } from "../message.js";
-import type { Answer, Position } from "../protocol/messages.js";
+import type { Answer, Position, Refusal } from "../protocol/messages.js";
 import type { Random } from "../random.js";
 import type { Message } from "../subscription/subscription.js";
 
@@ -65,7 +65,7 @@ export class Historian {
     const id = connection.nextId();
     const frame = codec.encode({ type: "history", id, channel, ...what });
     return new Promise((resolve, reject) => {
-      const question: Question = { id, frame, channel, resolve, reject, backoff: new Backoff(random), limit: undefined, timer: undefined };
+      const question: Question = { id, frame, channel, resolve, reject, backoff: new Backoff(random), isAsked: false, limit: undefined, timer: undefined };
       this.#questions.add(question);
       if (timeoutMs !== undefined) {
         const late = new NotAnsweredError(`no answer within ${timeoutMs} ms: ask again`);
@@ -75,15 +75,22 @@ export class Historian {
     });
   }
 
-  /** Asks whatever is not answered. */
+  /** Asks whatever is not answered, waits for nothing, and was not asked when the state was told. */
   opened(): void {
-    for (const question of this.#questions) this.#ask(question);
+    for (const question of this.#questions) {
+      if (!question.isAsked && question.timer === undefined) this.#ask(question);
+    }
+  }
+
+  /** Nothing that was asked will be answered. */
+  connectionLost(): void {
+    for (const question of this.#questions) question.isAsked = false;
   }
 
   /** All that waits is over. */
   closed(cause: Error): void {
     for (const question of [...this.#questions]) {
-      this.#over(question).reject(new NotAnsweredError("the client is closed before the answer came: ask again", { cause }));
+      this.#over(question).reject(new NotAnsweredError("the client was closed before the answer came: make a new client, and ask again", { cause }));
     }
   }
 
@@ -96,23 +103,25 @@ export class Historian {
   }
 
   #ask(question: Question): void {
-    this.#parts.clock.clearTimeout(question.timer);
-    this.#parts.connection.call(question, (answer) => this.#answered(question, answer));
+    const { connection } = this.#parts;
+    question.timer = undefined;
+    question.isAsked = connection.connected !== undefined;
+    connection.call(question, (answer) => this.#answered(question, answer));
   }
 
   #answered(question: Question, answer: Answer): void {
-    const { clock } = this.#parts;
-    if (answer.type === "error") {
-      const { error } = answer;
-      if (!error.temporary) return this.#over(question).reject(new RefusedError(error));
-      question.timer = clock.setTimeout(() => this.#ask(question), error.retryAfterMs ?? question.backoff.next());
-      return;
-    }
+    if (answer.type === "error") return this.#refused(question, answer.error);
     const { resolve, reject } = this.#over(question);
     if (answer.type !== "history") return reject(new ProtocolError(`\`history\` was answered by \`${answer.type}\``));
     const { epoch, first, last, more } = answer;
     const messages = answer.messages.map((record) => messageOf(question.channel, epoch, record, record.data as unknown, 0));
     resolve({ epoch, first, last, messages, more });
+  }
+
+  #refused(question: Question, refusal: Refusal): void {
+    const { connection, clock } = this.#parts;
+    if (!connection.isTemporary(refusal)) return this.#over(question).reject(new RefusedError(refusal));
+    question.timer = clock.setTimeout(() => this.#ask(question), question.backoff.delay(refusal.retryAfterMs));
   }
 
   #over(question: Question): Question {
@@ -133,6 +142,8 @@ interface Question {
   readonly resolve: (page: HistoryPage) => void;
   readonly reject: (error: Error) => void;
   readonly backoff: Backoff;
+  /** Of this connection's server. */
+  isAsked: boolean;
   /** Of the application's patience. */
   limit: Timer;
   /** Until it is asked again. */

@@ -115,7 +115,9 @@ export class Publisher {
     const next = Math.min(...held.values());
     this.#timer = next < Infinity ? clock.setTimeout(() => this.send(), next - now) : undefined;
     for (const operation of tooLarge) {
-      this.#over(operation)?.reject(tooLargeError(operation.bytes, limits.maxMessageBytes));
+      // A server that took more may have it.
+      if (operation.isUncertain) this.#giveUp(operation, LOST);
+      else this.#over(operation)?.reject(tooLargeError(operation, limits.maxMessageBytes));
     }
   }
 
@@ -128,7 +130,7 @@ export class Publisher {
     this.#queued = [...inFlight, ...this.#queued].sort((a, b) => a.id - b.id);
     for (const operation of inFlight) {
       operation.isUncertain = true;
-      if (operation.key === undefined) this.#giveUp(operation, "the connection was lost before the answer");
+      if (operation.key === undefined) this.#giveUp(operation, LOST);
     }
   }
 
@@ -160,15 +162,13 @@ export class Publisher {
 
   #refused(operation: Operation, refusal: Refusal): void {
     const { connection, clock } = this.#parts;
-    const isExpired = refusal.code === "token_expired" && connection.canRefresh;
-    if (isExpired) connection.refreshToken();
-    if (refusal.temporary || isExpired) {
-      operation.notBefore = clock.monotonic() + (refusal.retryAfterMs ?? operation.backoff.next());
+    if (connection.isTemporary(refusal)) {
+      operation.notBefore = clock.monotonic() + operation.backoff.delay(refusal.retryAfterMs);
       this.#inFlight.delete(operation.id);
       const place = this.#queued.findIndex((other) => other.id > operation.id);
       this.#queued.splice(place < 0 ? this.#queued.length : place, 0, operation);
     } else {
-      this.#over(operation)?.reject(new RefusedError(refusal));
+      this.#over(operation)?.reject(new RefusedError(refusal, operation.key));
     }
     this.send();
   }
@@ -232,11 +232,12 @@ interface Operation {
   timer: Timer;
 }
 
-function tooLargeError(bytes: number, limit: number): RefusedError {
+function tooLargeError({ bytes, key }: Operation, limit: number): RefusedError {
   const message = `it has ${bytes} bytes once it is encoded, and the server takes ${limit}: send less, or raise its limit`;
-  return new RefusedError({ code: "too_large", message, temporary: false, retryAfterMs: undefined });
+  return new RefusedError({ code: "too_large", message, temporary: false, retryAfterMs: undefined }, key);
 }
 
+const LOST = "the connection was lost before the answer";
 /** What waits for an answer at most, and its bytes, as encoded. */
 const MAX_COUNT = 1_000;
 const MAX_BYTES = 1024 * 1024;

@@ -1,6 +1,6 @@
 // The connection: attempts, the open session, its end, and what follows from it (`specs/client.md`, "The connection").
 
-import { Backoff } from "../backoff.js";
+import { Backoff, LONGEST_TOLD_MS } from "../backoff.js";
 import type { Clock, Timer } from "../clock.js";
 import type { Codec, Frame } from "../codec/codec.js";
 import { ClosedError, LostError, type TokenError } from "../errors.js";
@@ -12,6 +12,7 @@ import {
   type Connected,
   type Disconnect,
   type Pushed,
+  type Refusal,
   type ServerMessage,
   type Subscribe,
 } from "../protocol/messages.js";
@@ -103,10 +104,6 @@ export class Connection {
     return this.#open?.connected;
   }
 
-  get canRefresh(): boolean {
-    return this.#credentials.canRefresh;
-  }
-
   /** Begins, if nothing has begun yet. */
   connect(): void {
     if (this.#state === "idle") this.#begin();
@@ -124,9 +121,11 @@ export class Connection {
     this.#open?.refresher.wake();
   }
 
-  /** The server says that the token has expired. */
-  refreshToken(): void {
-    this.#open?.refresher.now();
+  /** Whether what was refused may succeed later. A token that has expired is replaced, if another can be had. */
+  isTemporary(refusal: Refusal): boolean {
+    const isExpired = refusal.code === "token_expired" && this.#credentials.canRefresh;
+    if (isExpired) this.#open?.refresher.now();
+    return refusal.temporary || isExpired;
   }
 
   /** For good. */
@@ -185,11 +184,12 @@ export class Connection {
         ended: (code, reason) => this.#ended({ code, reason, retryAfterMs: undefined }),
       });
     } catch (error) {
-      return this.close(new Error(`a connection to ${url} cannot even be tried: ${String(error)}`, { cause: error }));
+      const words = `a connection to ${url} cannot even be tried: ${String(error)}`;
+      return this.close(new ClosedError(CloseCode.normal, words, { cause: error }));
     }
     this.#transport = transport;
     this.#timer = clock.setTimeout(
-      () => this.#lose(new LostError(`no answer from ${url} within ${PATIENCE_MS / 1000} s`, CloseCode.abnormal)),
+      () => this.#lose(new LostError(`no answer from ${url} within ${PATIENCE_MS / 1000} s: ${CHECK}`, CloseCode.abnormal)),
       PATIENCE_MS,
     );
   }
@@ -236,7 +236,7 @@ export class Connection {
       connected,
       since: clock.monotonic(),
       liveness: new Liveness(clock, limit, (silentMs) =>
-        this.#lose(new LostError(`nothing came for ${Math.round(silentMs / 1000)} s`, CloseCode.abnormal)),
+        this.#lose(new LostError(`nothing came for ${Math.round(silentMs / 1000)} s: the network may be gone`, CloseCode.abnormal)),
       ),
       refresher: new Refresher(clock, random, this.#credentials, {
         refresh: (token, done) => this.#refresh(token, done),
@@ -268,12 +268,15 @@ export class Connection {
     const refusesTicket = this.#refusesTicket(code);
     if (refusesTicket || verdict === "refresh-token") this.#credentials.dropTicket();
     const closed = new ClosedError(code, reason);
-    if (refusesTicket) return this.#begin(closed);
+    this.#settle();
+    if (refusesTicket) {
+      this.#backoff.count();
+      return this.#begin(closed);
+    }
     if (verdict === "stop") return this.close(closed);
     if (verdict === "refresh-token" && !this.#credentials.canRefresh) return this.close(closed);
     const words = code === CloseCode.abnormal ? "the connection could not be made, or broke" : `closed with ${code}`;
     const lost = new LostError(reason === "" ? words : `${words}: ${reason}`, code);
-    this.#settle();
     if (verdict === "refresh-token" && this.#backoff.isFresh) {
       this.#backoff.count();
       this.#begin(lost);
@@ -292,13 +295,8 @@ export class Connection {
   #lose(cause: Error, retryAfterMs?: number): void {
     this.#settle();
     const window = this.#open?.connected.reconnectWindowMs;
-    let delayMs: number;
-    if (retryAfterMs !== undefined) {
-      this.#backoff.count();
-      delayMs = Math.min(retryAfterMs, LONGEST_RETRY_MS);
-    } else {
-      delayMs = window !== undefined && this.#backoff.isFresh ? this.#backoff.within(window) : this.#backoff.next();
-    }
+    const isFirst = retryAfterMs === undefined && window !== undefined && this.#backoff.isFresh;
+    const delayMs = isFirst ? this.#backoff.within(Math.min(window, LONGEST_TOLD_MS)) : this.#backoff.delay(retryAfterMs);
     this.#enter("waiting", { cause, delayMs });
     if (this.#state === "waiting") {
       this.#timer = this.#parts.clock.setTimeout(() => this.#begin(), delayMs);
@@ -351,9 +349,8 @@ interface OpenSession {
 
 /** From the call for a transport to `connected`. */
 const PATIENCE_MS = 20_000;
+const CHECK = "check that it leads to a Longwire server";
 /** A connection that was open for so long has made up for the failures before it. */
 const SETTLED_MS = 5_000;
-/** The longest `retry_after_ms` that is taken at its word. */
-const LONGEST_RETRY_MS = 3_600_000;
 /** Unauthenticated and forbidden: before `connected` they may mean the ticket alone. */
 const REFUSES_A_TICKET: readonly number[] = [4501, 4502];

@@ -1,6 +1,6 @@
 // Replaces the token of an open connection before it expires.
 
-import { Backoff } from "../backoff.js";
+import { BASE_MS, Backoff } from "../backoff.js";
 import type { Clock, Timer } from "../clock.js";
 import { TokenError } from "../errors.js";
 import type { Answer } from "../protocol/messages.js";
@@ -34,11 +34,11 @@ export class Refresher {
     this.#backoff = new Backoff(random);
   }
 
-  /** The token expires in so many milliseconds: it is replaced at 80 % of them. */
+  /** The token expires in so many milliseconds: it is replaced at 80 % of them, and never in a tight circle. */
   expires(inMs: number | undefined): void {
     this.#clock.clearTimeout(this.#timer);
     this.#dueAtWall = Infinity;
-    if (inMs !== undefined && this.#credentials.canRefresh) this.#schedule(inMs * SHARE);
+    if (inMs !== undefined && this.#credentials.canRefresh) this.#schedule(Math.max(inMs * SHARE, BASE_MS));
   }
 
   /** Replaces it now. */
@@ -47,7 +47,10 @@ export class Refresher {
     this.#isBusy = true;
     this.#clock.clearTimeout(this.#timer);
     this.#credentials.fresh().then(
-      (token) => this.#isStopped || this.#send(token),
+      (token) => {
+        if (token === null) this.#connection.signedOut();
+        else if (!this.#isStopped) this.#send(token);
+      },
       (error: TokenError) => this.#isStopped || this.#failed(error),
     );
   }
@@ -62,8 +65,7 @@ export class Refresher {
     this.#clock.clearTimeout(this.#timer);
   }
 
-  #send(token: string | null): void {
-    if (token === null) return this.#connection.signedOut();
+  #send(token: string): void {
     this.#connection.refresh(token, (answer) => {
       this.#isBusy = false;
       if (answer.type === "refreshed") {
@@ -71,7 +73,7 @@ export class Refresher {
         this.#credentials.keep(answer.ticket);
         this.expires(answer.expiresInMs);
       } else if (answer.type === "error" && answer.error.temporary) {
-        this.#schedule(answer.error.retryAfterMs ?? this.#backoff.next());
+        this.#schedule(this.#backoff.delay(answer.error.retryAfterMs));
       } else {
         // Left alone: the server ends the connection with 4004 when the time has come.
         this.expires(undefined);

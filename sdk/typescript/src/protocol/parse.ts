@@ -273,7 +273,10 @@ class Fields {
 
 function shown(value: unknown): string {
   if (value === undefined) return "nothing";
-  const text = ArrayBuffer.isView(value) ? "bytes" : (JSON.stringify(value) ?? typeof value);
+  if (ArrayBuffer.isView(value)) return "bytes";
+  // In full it might be nested deeper than any stack.
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "an object";
+  const text = JSON.stringify(value) ?? typeof value;
   return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}...` : text;
 }
 

@@ -41,8 +41,8 @@ export interface Line {
   release(sub: number): void;
   /** The reader is over, for good. */
   over(reader: AnyReader): void;
-  /** The token has expired. Whether it is being replaced. */
-  refreshToken(): boolean;
+  /** Whether what was refused may succeed later. */
+  isTemporary(refusal: Refusal): boolean;
 }
 
 /** A reader, whatever its content. */
@@ -61,6 +61,8 @@ export class Reader<T> implements Subscription<T> {
   /** Between repairs behind which no record came. */
   readonly #repairs: Backoff;
   #hasRepaired = false;
+  /** When the server subscribed it, by the monotonic clock; `Infinity` behind a refusal. */
+  #answeredAt = Infinity;
   #state: SubscriptionState = "subscribing";
   #timer: Timer;
   /** Its number on the wire; `undefined` while nothing is subscribed or asked for. */
@@ -137,18 +139,19 @@ export class Reader<T> implements Subscription<T> {
 
   /** The server's answer. */
   answered(subscribed: Subscribed): void {
-    this.#backoff.reset();
+    this.#answeredAt = this.#parts.clock.monotonic();
     this.#handle(() => this.#track.begin(subscribed));
   }
 
   /** The server did not subscribe, or ended the subscription. */
   refused(refusal: Refusal): void {
     this.#number = undefined;
+    if (this.#parts.clock.monotonic() - this.#answeredAt >= SETTLED_MS) this.#backoff.reset();
+    this.#answeredAt = Infinity;
     const cause = new RefusedError(refusal);
-    const isExpired = refusal.code === "token_expired" && this.#parts.line.refreshToken();
-    if (!refusal.temporary && !isExpired) return this.#fail(cause);
+    if (!this.#parts.line.isTemporary(refusal)) return this.#fail(cause);
     this.#enter("subscribing", cause);
-    this.#subscribeIn(refusal.retryAfterMs ?? this.#backoff.next());
+    this.#subscribeIn(this.#backoff.delay(refusal.retryAfterMs));
   }
 
   pushed(pushed: Pushed): void {
@@ -165,9 +168,9 @@ export class Reader<T> implements Subscription<T> {
 
   /** The client is closed: without a cause by the application itself. */
   closed(cause: Error | undefined): void {
+    if (cause === undefined) return this.unsubscribe();
     this.#number = undefined;
-    if (cause === undefined) this.unsubscribe();
-    else if (!this.#isOver) this.#fail(cause);
+    if (!this.#isOver) this.#fail(cause);
   }
 
   get #isOver(): boolean {
@@ -258,6 +261,8 @@ export class Reader<T> implements Subscription<T> {
   }
 
   #tell(told: Told): void {
+    // Who began to listen in the middle of a frame has its turn later, and this would overtake what waits for it.
+    this.#giveHeld();
     // A listener may have ended it in the middle of a page.
     if (this.#isOver) return;
     switch (told.type) {
@@ -313,6 +318,8 @@ export class Reader<T> implements Subscription<T> {
   }
 }
 
+/** A subscription that the server had for so long makes up for its refusals. */
+const SETTLED_MS = 5_000;
 /** Events that wait before a subscription is paused, and their bytes. */
 const MAX_EVENTS = 1_024;
 const MAX_BYTES = 4 * 1024 * 1024;

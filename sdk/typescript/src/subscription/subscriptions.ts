@@ -1,7 +1,7 @@
 // All subscriptions of a client, and their numbers on the wire.
 
 import type { Connection } from "../connection/connection.js";
-import type { Connected, Pushed, Subscribe } from "../protocol/messages.js";
+import type { Connected, Pushed, Refusal, Subscribe } from "../protocol/messages.js";
 import { type AnyReader, type Line, Reader, type ReaderParts } from "./reader.js";
 
 export class Subscriptions implements Line {
@@ -9,6 +9,8 @@ export class Subscriptions implements Line {
   readonly #readers = new Set<AnyReader>();
   /** Readers by the number that they use on this connection. */
   readonly #numbers = new Map<number, AnyReader>();
+  /** The numbers that went with `connect`. */
+  #greeted: readonly number[] = [];
   #lastNumber = 0;
 
   constructor(connection: Connection) {
@@ -32,15 +34,17 @@ export class Subscriptions implements Line {
       if (bytes > MAX_GREETING_BYTES) break;
       requests.push(reader.request(this.#nextNumber(reader)));
     }
+    this.#greeted = requests.map(({ sub }) => sub);
     return requests;
   }
 
   /** Their outcomes. What `connect` had no room for, or its answer does not mention, is asked for now. */
   opened(connected: Connected): void {
-    const asked = new Map(this.#numbers);
+    // Not all numbers: who was told that it is open may have subscribed since.
+    const unmentioned = new Set(this.#greeted);
     for (const outcome of connected.subscriptions) {
       const reader = this.#numbers.get(outcome.sub);
-      asked.delete(outcome.sub);
+      unmentioned.delete(outcome.sub);
       if ("error" in outcome) {
         this.#numbers.delete(outcome.sub);
         reader?.refused(outcome.error);
@@ -51,8 +55,9 @@ export class Subscriptions implements Line {
         this.release(outcome.sub);
       }
     }
-    for (const [number, reader] of asked) {
-      if (this.#numbers.delete(number)) reader.connectionLost();
+    for (const number of unmentioned) {
+      this.#numbers.get(number)?.connectionLost();
+      this.#numbers.delete(number);
     }
     for (const reader of [...this.#readers]) {
       if (reader.isDue) this.subscribe(reader);
@@ -99,9 +104,8 @@ export class Subscriptions implements Line {
     this.#readers.delete(reader);
   }
 
-  refreshToken(): boolean {
-    this.#connection.refreshToken();
-    return this.#connection.canRefresh;
+  isTemporary(refusal: Refusal): boolean {
+    return this.#connection.isTemporary(refusal);
   }
 
   #nextNumber(reader: AnyReader): number {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClosedError, LostError, ProtocolError } from "../../src/errors.js";
 import { settled } from "../support/clock.js";
-import { connected, EPOCH, harness, message, opened } from "../support/harness.js";
+import { connected, EPOCH, type Harness, harness, message, opened } from "../support/harness.js";
 
 /** A random number that gives the longest delays. */
 const longest = (): number => 0.999999;
@@ -88,7 +88,21 @@ test("connecting (transport), the class refuses the URL: closed", async () => {
   client.connect();
   assert.equal(client.state, "closed");
   assert.match(states.at(-1)?.change.cause?.message ?? "", /cannot even be tried: SyntaxError: no such scheme/);
-  await assert.rejects(client.publish("a", 1), /cannot even be tried/);
+  await assert.rejects(client.publish("a", 1), (error) => error instanceof ClosedError && error.cause instanceof SyntaxError);
+  assert.throws(() => client.connect(), ClosedError);
+});
+
+test("each cause says what to do, or what may be", async () => {
+  const silent = await begun();
+  await silent.clock.advance(20_000);
+  const words = ({ states }: Harness): string => states.at(-1)?.change.cause?.message ?? "";
+  assert.equal(words(silent), "no answer from ws://server.test/v1/connect within 20 s: check that it leads to a Longwire server");
+  const dead = await opened();
+  await dead.clock.advance(35_000);
+  assert.equal(words(dead), "nothing came for 35 s: the network may be gone");
+  const banned = await opened();
+  banned.socket.end(4504);
+  assert.equal(words(banned), "the server closed the connection for good with 4504: it gave no reason");
 });
 
 test("connecting (greeting), connected: open", async () => {
@@ -313,6 +327,32 @@ test("retry_after_ms is taken exactly, up to an hour", async () => {
     socket.receive({ type: "disconnect", code: 4005, reason: "full", reconnect: true, retry_after_ms: given });
     assert.equal(states.at(-1)?.change.delayMs, taken);
   }
+});
+
+test("no wait that a server names is longer than an hour", async () => {
+  const made = await opened({ random: () => 0.999999 }, { reconnect_window_ms: 2 ** 50 });
+  made.socket.end();
+  assert.equal(made.states.at(-1)?.change.delayMs, 3_599_996);
+  await made.clock.advance(3_600_000);
+  await made.open();
+  const room = made.client.subscribe("a");
+  const published = made.client.publish("b", 1);
+  const asked = made.client.history("c");
+  await settled();
+  for (const type of ["subscribe", "publish", "history"]) {
+    const { id } = made.socket.last(type);
+    made.socket.receive({ type: "error", id, code: "unavailable", message: "busy", temporary: true, retry_after_ms: 2 ** 50 });
+  }
+  const socket = made.socket;
+  const sentBefore = socket.sent.length;
+  for (let second = 0; second < 3_600; second += 30) {
+    await made.clock.advance(30_000);
+    socket.receive({ type: "ping" });
+  }
+  const again = socket.sent.slice(sentBefore).map(({ type }) => type).filter((type) => type !== "pong");
+  assert.deepEqual(again.sort(), ["history", "publish", "subscribe"]);
+  room.unsubscribe();
+  await Promise.all([made.client.close({ timeoutMs: 0 }), made.clock.advance(0), Promise.allSettled([published, asked])]);
 });
 
 test("full jitter spreads over the whole range", async () => {

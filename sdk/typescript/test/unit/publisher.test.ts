@@ -198,6 +198,18 @@ test("larger than the server takes: refused, and those behind it go on", async (
   assert.ok(LIMITS.max_message_bytes < 70_000);
 });
 
+test("larger than the next server takes, and perhaps stored by the one before: unknown", async () => {
+  const made = await opened();
+  const large = made.client.publish("a", "x".repeat(2_000), { key: "mine" });
+  await settled();
+  made.socket.end();
+  await made.clock.advance(1_000);
+  const unknown = assert.rejects(large, (error) => error instanceof UnknownOutcomeError && error.key === "mine");
+  await made.open({ limits: { ...LIMITS, max_message_bytes: 1_000 } });
+  await unknown;
+  assert.deepEqual(order(made), []);
+});
+
 test("refused for a time: again after retry_after_ms, and those behind it in its channel wait", async () => {
   const made = await opened();
   for (const data of [1, 2]) void made.client.publish("a", data);
@@ -234,6 +246,23 @@ test("refused for good: the server's code and words", async () => {
   await settled();
   refuse(made, 1, { code: "stream_ended", message: "it has ended", temporary: false });
   await assert.rejects(published, (error) => error instanceof RefusedError && error.code === "stream_ended" && !error.temporary);
+});
+
+test("storage_failed: the words say that it may be stored, and with which key to repeat it", async () => {
+  const made = await opened();
+  const failed = { code: "storage_failed", message: "the log has failed", temporary: false };
+  const published = made.client.publish("a", 1, { key: "mine" });
+  await settled();
+  refuse(made, 1, failed);
+  await assert.rejects(published, (error) => error instanceof RefusedError && error.key === "mine" && /^storage_failed: the log has failed; it may be stored all the same: publish again with the key "mine", and it is there once$/.test(error.message));
+  const own = made.client.publish("a", 2);
+  await settled();
+  refuse(made, 2, failed);
+  await assert.rejects(own, (error) => error instanceof RefusedError && error.key === sent(made, 2)["key"]);
+  const ephemeral = made.client.publish("a", 3, { ephemeral: true });
+  await settled();
+  refuse(made, 3, failed);
+  await assert.rejects(ephemeral, (error) => error instanceof RefusedError && error.message === "storage_failed: the log has failed");
 });
 
 test("a timeout: not sent is certain, sent is unknown, and a late answer is ignored", async () => {
@@ -318,6 +347,44 @@ test("history is asked again behind a lost connection, and while it is refused f
   assert.equal(made.socket.all("history").length, 2);
   made.socket.receive({ type: "error", id, code: "forbidden", message: "not you", temporary: false });
   await assert.rejects(page, /forbidden: not you/);
+});
+
+test("history that is refused for a time waits for it over a lost connection too", async () => {
+  const made = await opened();
+  const page = made.client.history("a").catch(() => {});
+  await settled();
+  const { id } = made.socket.last("history");
+  made.socket.receive({ type: "error", id, code: "unavailable", message: "busy", temporary: true, retry_after_ms: 3_000 });
+  await reopened(made);
+  assert.equal(made.socket.all("history").length, 0);
+  await made.clock.advance(2_000);
+  assert.equal(made.socket.all("history").length, 1);
+  await Promise.all([made.client.close({ timeoutMs: 0 }), made.clock.advance(0), page]);
+});
+
+test("history that is asked for when the connection opens is asked once", async () => {
+  const made = harness();
+  made.client.on("state", (state) => state === "open" && void made.client.history("a").catch(() => {}));
+  made.client.connect();
+  await made.open();
+  assert.equal(made.socket.all("history").length, 1);
+  await reopened(made);
+  assert.equal(made.socket.all("history").length, 2, "the one before, and the new one");
+});
+
+test("token_expired to history: the token is replaced, and it is asked again", async () => {
+  const tokens = ["t1", "t2"];
+  const made = await opened({ token: () => tokens.shift() ?? null });
+  const page = made.client.history("a");
+  await settled();
+  const { id } = made.socket.last("history");
+  made.socket.receive({ type: "error", id, code: "token_expired", message: "old", temporary: false });
+  await settled();
+  assert.equal(made.socket.last("refresh")["token"], "t2");
+  await made.clock.advance(500);
+  assert.equal(made.socket.all("history").length, 2);
+  made.socket.receive({ type: "history", id, epoch: EPOCH, first: 1, last: 0, messages: [], more: false });
+  assert.deepEqual((await page).messages, []);
 });
 
 test("history has a limit of time, of questions, and of sense", async () => {

@@ -95,6 +95,20 @@ test("a subscription that is ended before connected comes is taken back", async 
   assert.deepEqual(made.socket.last("unsubscribe")["sub"], 1);
 });
 
+test("a subscription that is made when the connection opens is asked for once", async () => {
+  const made = harness();
+  const rooms: Subscription[] = [];
+  made.client.on("state", (state) => state === "open" && void rooms.push(made.client.subscribe("a")));
+  made.client.connect();
+  await made.open();
+  assert.equal(made.socket.all("subscribe").length, 1);
+  const sub = answer(made);
+  assert.equal(rooms[0]?.state, "live");
+  const seqs = seqsOf(rooms[0]!);
+  made.socket.receive(message(sub, 0, 1));
+  assert.deepEqual(seqs, [1]);
+});
+
 test("connect takes 32 KiB of subscriptions, and the others follow", async () => {
   const made = harness();
   const name = "x".repeat(200);
@@ -114,7 +128,7 @@ test("an error that is temporary: again after retry_after_ms, else by full jitte
   assert.equal(made.socket.all("subscribe").length, 1);
   await made.clock.advance(1);
   assert.equal(made.socket.all("subscribe").length, 2);
-  for (const bound of [500, 1_000, 2_000]) {
+  for (const bound of [1_000, 2_000, 4_000]) {
     refuse(made, "subscribe", { code: "internal", temporary: true });
     const count = made.socket.all("subscribe").length;
     await made.clock.advance(bound - 2);
@@ -149,6 +163,26 @@ test("unsubscribed by the server: again if it is temporary, else failed", async 
   const gone = await live();
   gone.made.socket.receive({ type: "unsubscribed", sub: gone.sub, error: { code: "forbidden", message: "no", temporary: false } });
   assert.equal(gone.room.state, "failed");
+});
+
+test("subscribed and ended again and again: by full jitter, until it was subscribed for 5 s", async () => {
+  const { made, room, sub } = await live({ random: longest });
+  const busy = { code: "unavailable", message: "busy", temporary: true };
+  made.socket.receive({ type: "unsubscribed", sub, error: busy });
+  for (const bound of [500, 1_000, 2_000]) {
+    const count = made.socket.all("subscribe").length;
+    await made.clock.advance(bound - 2);
+    assert.equal(made.socket.all("subscribe").length, count);
+    await made.clock.advance(2);
+    made.socket.receive({ type: "unsubscribed", sub: answer(made), error: busy });
+  }
+  await made.clock.advance(4_000);
+  const last = answer(made);
+  await made.clock.advance(5_000);
+  made.socket.receive({ type: "unsubscribed", sub: last, error: busy });
+  await made.clock.advance(500);
+  answer(made);
+  assert.equal(room.state, "live");
 });
 
 test("a gap is repaired in its subscription: at once the first time, the connection stays", async () => {
@@ -323,6 +357,16 @@ test("the client is closed: by the server it fails its subscriptions, by the app
   assert.equal((await loop).done, true);
 });
 
+test("close leaves the server's subscriptions at once, while publications are waited for", async () => {
+  const { made, sub } = await live();
+  const published = made.client.publish("a", 1);
+  await settled();
+  const closing = made.client.close();
+  assert.equal(made.socket.last("unsubscribe")["sub"], sub);
+  made.socket.receive({ type: "published", id: made.socket.last("publish")["id"], epoch: EPOCH, seq: 1 });
+  await Promise.all([published, closing]);
+});
+
 test("messages are held until somebody takes them", async () => {
   const { made, room, sub } = await live();
   made.socket.receive(message(sub, 0, 1), message(sub, 1, 2));
@@ -332,6 +376,25 @@ test("messages are held until somebody takes them", async () => {
   assert.deepEqual(seqs, [1, 2]);
   made.socket.receive(message(sub, 2, 3));
   assert.deepEqual(seqs, [1, 2, 3]);
+});
+
+test("a listener that comes in the middle of a frame gets what was held before what follows", async () => {
+  const { made, room, sub } = await live();
+  made.socket.receive(message(sub, 0, 1));
+  const seqs: (number | undefined)[] = [];
+  room.on("lost", () => void room.on("message", ({ seq }) => seqs.push(seq)));
+  made.socket.receive({ type: "lost", sub, from: 1, to: 2 }, message(sub, 2, 3));
+  await settled();
+  assert.deepEqual(seqs, [1, 3]);
+});
+
+test("content that is nested beyond all bounds is held like any other", async () => {
+  const { made, room, sub } = await live();
+  const deep = "[".repeat(50_000) + "]".repeat(50_000);
+  made.socket.onmessage?.({ data: `{"type":"message","sub":${sub},"prev":0,"seq":1,"time":1,"data":${deep}}` });
+  assert.equal(room.position?.seq, 1);
+  made.socket.onmessage?.({ data: `{"type":"message","sub":${sub},"prev":${deep},"seq":2,"time":1,"data":1}` });
+  assert.equal(made.client.state, "waiting", "a frame that cannot be read");
 });
 
 test("a loop that is left keeps the rest for the next one", async () => {

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { ClosedError, TokenError } from "../../src/errors.js";
 import { settled } from "../support/clock.js";
 import { connected, EPOCH, harness, opened } from "../support/harness.js";
+import type { FakeSocket } from "../support/network.js";
 
 /** A callback whose calls the test answers. */
 function callback(): { (): Promise<string | null>; calls: PromiseWithResolvers[] } {
@@ -14,6 +15,14 @@ function callback(): { (): Promise<string | null>; calls: PromiseWithResolvers[]
       calls.push({ resolve, reject });
     });
   return Object.assign(ask, { calls });
+}
+
+/** Has the server answer each `refresh` with a token of this lifetime. Gives their number. */
+function setRefreshed(socket: FakeSocket, lifetimeMs: number): () => number {
+  socket.onsent = ({ type, id }) => {
+    if (type === "refresh") socket.receive({ type: "refreshed", id, expires_in_ms: lifetimeMs });
+  };
+  return () => socket.all("refresh").length;
 }
 
 interface PromiseWithResolvers {
@@ -176,6 +185,25 @@ test("4004 to a connection that began with a ticket: at once with the token, a f
   assert.equal(made.client.state, "closed");
 });
 
+test("a ticket that is refused behind 5 s of open counts from anew", async () => {
+  const made = harness({ token: "fixed", random: () => 0.999999 });
+  made.client.connect();
+  for (let count = 0; count < 4; count += 1) {
+    made.socket.end();
+    await made.clock.advance(20_000);
+  }
+  await made.open({ ticket: "k1", ping_interval_ms: 0 });
+  made.socket.end();
+  await made.clock.advance(20_000);
+  await made.open({ ping_interval_ms: 0 });
+  await made.clock.advance(5_000);
+  made.socket.end(4004, "expired");
+  await settled();
+  assert.equal(made.client.state, "connecting");
+  made.socket.end();
+  assert.equal(made.states.at(-1)?.change.delayMs, 999, "the second end");
+});
+
 test("4004 to a connection that began with a ticket and has a token since: backoff counts", async () => {
   const made = harness({ token: counting() });
   made.client.connect();
@@ -276,6 +304,30 @@ test("a callback that says at a refresh that there is no token closes the client
   await made.open({ expires_in_ms: 10_000, ping_interval_ms: 0 });
   await made.clock.advance(8_000);
   assert.equal(made.client.state, "closed");
+});
+
+test("a callback that says so when the connection is gone closes the client all the same", async () => {
+  const token = callback();
+  const made = harness({ token });
+  made.client.connect();
+  token.calls[0]?.resolve("t1");
+  await made.open({ ticket: "k1", expires_in_ms: 10_000, ping_interval_ms: 0 });
+  await made.clock.advance(8_000);
+  assert.equal(token.calls.length, 2);
+  made.client.disconnect();
+  token.calls[1]?.resolve(null);
+  await settled();
+  assert.equal(made.client.state, "closed");
+});
+
+test("a token that is about to expire whenever it comes is asked for every 500 ms, not more often", async () => {
+  const token = counting();
+  const made = harness({ token });
+  made.client.connect();
+  await made.open({ expires_in_ms: 0, ping_interval_ms: 0 });
+  const answered = setRefreshed(made.socket, 0);
+  await made.clock.advance(5_000);
+  assert.equal(answered(), 10);
 });
 
 test("one call of the callback is under way at a time", async () => {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Clock } from "../../src/clock.js";
 import { currentPage, watchWake } from "../../src/connection/wake.js";
 import { FakeClock } from "../support/clock.js";
 
@@ -45,6 +46,25 @@ test("a machine that slept wakes within 5 s, once; time that passes does not", a
   assert.equal(wakes(), 1);
   await clock.advance(60_000);
   assert.equal(wakes(), 1);
+});
+
+test("timers that the browser slows down are no sleep", () => {
+  const times = { wall: 1_700_000_000_000, monotonic: 0 };
+  const timers: (() => void)[] = [];
+  const clock: Clock = {
+    now: () => times.wall,
+    monotonic: () => times.monotonic,
+    setTimeout: (callback) => timers.push(callback),
+    clearTimeout: () => {},
+  };
+  let wakes = 0;
+  watchWake(clock, {}, () => (wakes += 1));
+  for (let minute = 0; minute < 3; minute += 1) {
+    times.wall += 60_000;
+    times.monotonic += 60_000;
+    timers.shift()?.();
+  }
+  assert.equal(wakes, 0);
 });
 
 test("a wall clock that is set back wakes nobody", async () => {

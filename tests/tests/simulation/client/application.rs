@@ -174,7 +174,7 @@ impl Client {
                     self.check_order(id, tag, position, stage);
                 }
             }
-            Err(PublishError::Refused(refusal)) => {
+            Err(PublishError::Refused { refusal, .. }) => {
                 let channel = stage.truth.publications[tag as usize].channel;
                 let is_right = match refusal.code {
                     ErrorCode::StreamEnded => stage.truth.channels[channel].ends > 0,
@@ -191,7 +191,7 @@ impl Client {
                 Invariant::RefusedRightly.check(size > limit, || format!("#{tag} is small"));
                 stage.truth.not_stored(tag);
             }
-            Err(PublishError::NotSent(_) | PublishError::Unknown(_)) => {
+            Err(PublishError::NotSent(_) | PublishError::Unknown { .. }) => {
                 stage.tally.unknown += 1;
                 if has_own_key && stage.chance.percent(70) {
                     self.send(tag, true, stage);

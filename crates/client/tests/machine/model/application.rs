@@ -143,7 +143,7 @@ impl Application {
                 let record = server.stream(sent.channel).record(position).expect("it is stored");
                 assert_eq!(record.payload, Payload::text(sent.text));
             }
-            Err(PublishError::Refused(_) | PublishError::Unknown(_)) => {}
+            Err(PublishError::Refused { .. } | PublishError::Unknown { .. }) => {}
             Err(PublishError::NotSent(_)) => {
                 self.not_stored.insert(sent.text);
             }
