@@ -11,6 +11,7 @@ mod engine;
 mod folder;
 mod journal;
 mod repair;
+mod tail;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
@@ -39,10 +40,16 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// Opens a folder, and makes it where it is not there.
-    pub(crate) fn open(config: &Config) -> Result<(Self, Report), OpenError> {
-        let settings =
-            Settings { cache_bytes: config.cache_bytes, buffer_bytes: config.buffer_bytes };
-        let (folder, created) = Folder::open(&config.folder)?;
+    pub(crate) fn open(
+        config: &Config,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<(Self, Report), OpenError> {
+        let (folder, created) = Folder::open(&config.folder, random)?;
+        let settings = Settings {
+            cache_bytes: config.cache_bytes,
+            buffer_bytes: config.buffer_bytes,
+            seal: folder.seal(),
+        };
         let (engine, repair) = open(&folder, settings).map_err(|fault| match fault {
             Fault::Corrupt(detail) => folder.corrupt(detail),
             other => folder.refused(&other.to_string()),
@@ -184,6 +191,18 @@ impl Storage for Disk {
     }
 }
 
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let trouble = std::mem::replace(&mut *self.trouble(), Trouble::None);
+        if let Trouble::Full { refused: Some(refused), .. } = trouble {
+            // As the engine closes it writes what it still has of that batch, if there is room by now.
+            if let Err(fault) = self.reopen(Some(&refused)) {
+                tracing::warn!("what was refused without room could not be looked for: {fault}");
+            }
+        }
+    }
+}
+
 impl std::fmt::Debug for Disk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Disk").field("folder", &self.folder).finish_non_exhaustive()
@@ -237,10 +256,13 @@ impl View for Held<'_> {
 
 /// Opens the engine, with its journals put in order.
 fn open(folder: &Folder, settings: Settings) -> Result<(Engine, Repair), Fault> {
-    let mut repair = Repair::prepare(&folder.data(), &folder.damaged())
-        .map_err(|error| Fault::Unknown(error.to_string()))?;
-    let engine = Engine::open(&folder.data(), settings)?;
-    repair.finish(&engine)?;
+    let (data, seal) = (folder.data(), settings.seal);
+    if !data.exists() {
+        folder.make_data(|path| Engine::open(path, settings).map(drop))?;
+    }
+    let mut repair = Repair::prepare(&data, &folder.damaged(), &seal)?;
+    let engine = Engine::open(&data, settings)?;
+    repair.finish(&engine, &seal)?;
     Ok((engine, repair))
 }
 
