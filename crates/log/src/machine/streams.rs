@@ -79,6 +79,10 @@ pub(super) struct Stream {
     touched: bool,
     /// Time and bytes of the oldest records, from `state.first` on, as many as are known.
     pub(super) oldest: VecDeque<(u64, u32)>,
+    /// Records that cannot be read and are not in `state.bytes`: ranges, both ends within, ascending.
+    pub(super) uncounted: Vec<(u64, u64)>,
+    /// No row that tells which producer appended last is before this `seq`.
+    pub(super) producers_from: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,7 +97,15 @@ impl Stream {
         let Found { epoch, state } = lookup::find(work, name)?;
         let row = if state.is_some() { Row::Written } else { Row::Absent };
         let state = state.unwrap_or_else(|| State::new(name.as_str()));
-        Ok(Self { epoch, state, row, touched: false, oldest: VecDeque::new() })
+        Ok(Self {
+            epoch,
+            state,
+            row,
+            touched: false,
+            oldest: VecDeque::new(),
+            uncounted: Vec::new(),
+            producers_from: 0,
+        })
     }
 
     pub(super) fn exists(&self) -> bool {
