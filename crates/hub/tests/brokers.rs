@@ -15,7 +15,7 @@ use longwire_hub::{
     conformance,
     simulation::Shuffled,
 };
-use longwire_log::{Log, Machine, SimulatedStorage, Table};
+use longwire_log::{Batch, Log, Machine, SimulatedStorage, Storage as _, Table};
 
 /// The real time: the log on disk looks at it, too, for what is too old.
 fn now() -> Now {
@@ -127,6 +127,31 @@ fn a_record_that_the_disk_damaged_is_told_with_its_place() {
         Ok(Response::Page(page)) => {
             let seqs: Vec<_> = page.records.iter().map(|record| record.seq).collect();
             assert_eq!((seqs, page.damaged), (vec![1, 3], vec![Gap { from: 1, to: 2 }]));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_stream_that_the_disk_lost_begins_anew_for_whoever_is_attached() {
+    let storage = Arc::new(SimulatedStorage::new());
+    let mut broker = Durable::new(machine_over(Arc::clone(&storage)));
+    let channel = ChannelName::new("a").expect("valid");
+    ask(&mut broker, append("k")).expect("there is room");
+    let attached = ask(&mut broker, Request::Attach { channel });
+    let Ok(Response::Attached(info)) = attached else { panic!("{attached:?}") };
+    let mut lost = Batch::default();
+    for key in storage.keys(Table::Records) {
+        lost.remove(Table::Records, key);
+    }
+    storage.commit(&lost).expect("there is room");
+    storage.spoil_value(Table::States, &info.position.epoch.get().to_be_bytes());
+    broker.submit(1, read(), now());
+    let Some(Event::Reset { position, .. }) = broker.poll(now()) else { panic!("it is told") };
+    assert_ne!(position.epoch, info.position.epoch);
+    match broker.poll(now()) {
+        Some(Event::Completed { token: 1, result: Ok(Response::Page(page)) }) => {
+            assert_eq!((page.epoch, page.last), (position.epoch, 0));
         }
         other => panic!("{other:?}"),
     }
