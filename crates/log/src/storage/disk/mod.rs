@@ -3,7 +3,8 @@
 //! What fjall leaves open is settled here.
 //!
 //! - A batch goes to the journal first, and views see it when its fsync has succeeded: they share a snapshot that is renewed
-//!   then.
+//!   then. That fsync is on a file of our own, so that no other takes its error.
+//! - fjall makes its files one by one, and does not open what it had not finished. So they are made beside their place.
 //! - fjall takes no write any more after any failure. After a failed fsync it stays so. Where there was no room it is opened
 //!   anew once there is, and a batch that was refused and got to the journal all the same is taken back.
 
@@ -30,12 +31,13 @@ use crate::{Config, Histogram, OpenError, Report};
 
 /// A folder on disk.
 pub(crate) struct Disk {
-    folder: Folder,
     settings: Settings,
     /// None where it could not be opened again after trouble.
     engine: RwLock<Option<Engine>>,
     trouble: Mutex<Trouble>,
     syncs: Mutex<Histogram>,
+    /// The last to go: its lock keeps others out until the engine is closed.
+    folder: Folder,
 }
 
 impl Disk {
@@ -57,11 +59,11 @@ impl Disk {
         let Repair { torn, corrupt, .. } = repair;
         let report = Report { created, corrupt, torn, ..Report::default() };
         let disk = Self {
-            folder,
             settings,
             engine: RwLock::new(Some(engine)),
             trouble: Mutex::new(Trouble::None),
             syncs: Mutex::default(),
+            folder,
         };
         Ok((disk, report))
     }
