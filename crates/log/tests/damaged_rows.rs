@@ -77,7 +77,9 @@ fn the_bytes_of_a_stream_are_those_of_its_records_once_retention_has_met_damage(
             if in_blocks {
                 log.disk.spoil_block(Table::Records, spoilt.iter().map(|at| keys[*at].clone()));
             } else {
-                spoilt.iter().for_each(|at| log.disk.spoil_value(Table::Records, &keys[*at]));
+                for at in &spoilt {
+                    log.disk.spoil_value(Table::Records, &keys[*at]);
+                }
             }
             // The lengths that it knew are forgotten.
             log.restart();

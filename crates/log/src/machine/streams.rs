@@ -1,7 +1,7 @@
 //! The streams that were written to lately, as the writer knows them.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     mem,
 };
 
@@ -28,14 +28,13 @@ impl Streams {
         name: &StreamName,
         work: &Work<'_>,
     ) -> Result<&mut Stream, LogError> {
-        if !self.young.contains_key(name) {
-            let stream = match self.old.remove(name) {
+        Ok(match self.young.entry(name.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(match self.old.remove(name) {
                 Some(stream) => stream,
                 None => Stream::find(name, work)?,
-            };
-            self.young.insert(name.clone(), stream);
-        }
-        Ok(self.young.get_mut(name).expect("it was there, or was put there"))
+            }),
+        })
     }
 
     /// A stream, if it is known.

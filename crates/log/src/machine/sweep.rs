@@ -59,21 +59,16 @@ impl Sweep {
 
     /// Removes rows of a deleted stream. False: there is none.
     fn collect(&mut self, work: &mut Work<'_>) -> bool {
-        let (epoch, from) = match self.garbage.take() {
-            Some(garbage) => garbage,
-            None => match first_garbage(work, self.garbage_from) {
-                Some(epoch) => {
-                    self.garbage_from = epoch.saturating_add(1);
-                    (epoch, layout::record_key(epoch, 0))
-                }
-                None => {
-                    // Those that came meanwhile and lie before it are of the next slice.
-                    let all = self.garbage_from == 0;
-                    self.garbage_from = 0;
-                    return !all && work.batch.is_empty() && self.collect(work);
-                }
-            },
+        let begin = |epoch| (epoch, layout::record_key(epoch, 0));
+        let next =
+            self.garbage.take().or_else(|| first_garbage(work, self.garbage_from).map(begin));
+        let Some((epoch, from)) = next else {
+            // Those that came meanwhile lie before that, perhaps: they are of the next slice.
+            let all = self.garbage_from == 0;
+            self.garbage_from = 0;
+            return !all && work.batch.is_empty() && self.collect(work);
         };
+        self.garbage_from = epoch.saturating_add(1);
         let last = layout::record_key(epoch, u64::MAX);
         if let Some(next) = remove(work, Table::Records, &from, &last) {
             self.garbage = Some((epoch, next));

@@ -149,12 +149,16 @@ pub(super) fn next_batch(bytes: &[u8], seal: &Seal) -> Option<usize> {
 pub(super) fn used(mut reader: impl Read) -> io::Result<u64> {
     let (mut used, mut at) = (0, 0);
     let mut block = vec![0; 64 << 10];
+    let zeros = block.clone();
     loop {
         let length = reader.read(&mut block)?;
         if length == 0 {
             return Ok(used);
         }
-        if let Some(last) = block[..length].iter().rposition(|&byte| byte != 0) {
+        // Most of a journal is zeros: those are compared many at a time.
+        if block[..length] != zeros[..length]
+            && let Some(last) = block[..length].iter().rposition(|&byte| byte != 0)
+        {
             used = at + last as u64 + 1;
         }
         at += length as u64;
