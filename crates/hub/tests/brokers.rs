@@ -16,7 +16,9 @@ use longwire_hub::{
     conformance,
     simulation::Shuffled,
 };
-use longwire_log::{Completion, Handle, Log, LogError, Machine, SimulatedStorage, Table};
+use longwire_log::{
+    Batch, Completion, Handle, Log, LogError, Machine, SimulatedStorage, Storage as _, Table,
+};
 
 /// The real time: the log on disk looks at it, too, for what is too old.
 fn now() -> Now {
@@ -163,6 +165,31 @@ fn a_list_that_cannot_be_made_for_now_is_refused_and_not_cut() {
     ask(&mut broker, append("k")).expect("there is room");
     let error = ask(&mut broker, list).expect_err("the stream cannot be looked at");
     assert!(matches!(error, Error::Unavailable(_)), "{error}");
+}
+
+#[test]
+fn a_stream_that_the_disk_lost_begins_anew_for_whoever_is_attached() {
+    let storage = Arc::new(SimulatedStorage::new());
+    let mut broker = Durable::new(machine_over(Arc::clone(&storage)));
+    let channel = ChannelName::new("a").expect("valid");
+    ask(&mut broker, append("k")).expect("there is room");
+    let attached = ask(&mut broker, Request::Attach { channel });
+    let Ok(Response::Attached(info)) = attached else { panic!("{attached:?}") };
+    let mut lost = Batch::default();
+    for key in storage.keys(Table::Records) {
+        lost.remove(Table::Records, key);
+    }
+    storage.commit(&lost).expect("there is room");
+    storage.spoil_value(Table::States, &info.position.epoch.get().to_be_bytes());
+    broker.submit(1, read(), now());
+    let Some(Event::Reset { position, .. }) = broker.poll(now()) else { panic!("it is told") };
+    assert_ne!(position.epoch, info.position.epoch);
+    match broker.poll(now()) {
+        Some(Event::Completed { token: 1, result: Ok(Response::Page(page)) }) => {
+            assert_eq!((page.epoch, page.last), (position.epoch, 0));
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -64,6 +64,11 @@ pub(crate) fn seal(key: &[u8], value: &[&[u8]]) -> Vec<u8> {
     for part in value {
         sealed.extend_from_slice(part);
     }
+    seal_in_place(key, sealed)
+}
+
+/// Puts the checksum into the first four bytes, which stand before a value.
+fn seal_in_place(key: &[u8], mut sealed: Vec<u8>) -> Vec<u8> {
     let sum = checksum(key, &sealed[4..]);
     sealed[..4].copy_from_slice(&sum.to_be_bytes());
     sealed
@@ -203,7 +208,11 @@ impl State {
             self.retention.bytes,
             self.retention.age_ms,
         ];
-        seal(key, &[&numbers(&fields), self.name.as_bytes()])
+        let mut sealed = Vec::with_capacity(4 + fields.len() * 6 + self.name.len());
+        sealed.extend_from_slice(&[0; 4]);
+        push_numbers(&mut sealed, &fields);
+        sealed.extend_from_slice(self.name.as_bytes());
+        seal_in_place(key, sealed)
     }
 
     pub(crate) fn read(key: &[u8], sealed: &[u8]) -> Option<Self> {
@@ -242,16 +251,20 @@ impl State {
 
 /// Numbers, seven bits a byte, the lowest first; the highest bit says that more come. Each is one larger than it is, so that
 /// the largest, which stands for no limit, is short.
-fn numbers(numbers: &[u64]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(numbers.len() * 4);
+fn push_numbers(into: &mut Vec<u8>, numbers: &[u64]) {
     for number in numbers {
         let mut rest = number.wrapping_add(1);
         while rest > 0x7f {
-            bytes.push(rest.to_le_bytes()[0] | 0x80);
+            into.push(rest.to_le_bytes()[0] | 0x80);
             rest >>= 7;
         }
-        bytes.push(rest.to_le_bytes()[0]);
+        into.push(rest.to_le_bytes()[0]);
     }
+}
+
+fn numbers(numbers: &[u64]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(numbers.len() * 6);
+    push_numbers(&mut bytes, numbers);
     bytes
 }
 

@@ -84,13 +84,13 @@ impl Log {
     /// `random` gives random bits, for epochs. `wake` is called when there may be a completion to poll.
     pub fn open(
         config: Config,
-        random: impl FnMut() -> u64,
+        mut random: impl FnMut() -> u64,
         wake: Wake,
     ) -> Result<(Self, Report), OpenError> {
         let began = Instant::now();
         let folder = config.folder.clone();
         let refused = |reason: String| OpenError::Io { folder: folder.clone(), reason };
-        let (disk, mut report) = Disk::open(&config)?;
+        let (disk, mut report) = Disk::open(&config, &mut random)?;
         let disk = Arc::new(disk);
         let storage: Arc<dyn Storage> = Arc::clone(&disk) as _;
         let (mut machine, damage) = Machine::new(Arc::clone(&storage), random)

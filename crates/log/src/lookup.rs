@@ -33,10 +33,11 @@ pub(crate) fn find(view: &dyn View, name: &StreamName) -> Result<Found, LogError
         Err(error) => Err(error),
     };
     match row {
-        Ok((epoch, ended)) => {
-            let state = state(view, name, epoch, ended)?;
-            Ok(Found { epoch, state: Some(state) })
-        }
+        Ok((epoch, ended)) => match state(view, name, epoch, ended)? {
+            Some(state) => Ok(Found { epoch, state: Some(state) }),
+            // Where it stood is not known any more, so it begins anew: no place means two records.
+            None => Ok(Found { epoch: absent_epoch(view, name)?, state: None }),
+        },
         // Its state has the name as well.
         Err(error @ ReadError::Corrupt { .. }) => match find_by_state(view, name)? {
             Some((epoch, state)) => Ok(Found { epoch, state: Some(state) }),
@@ -95,13 +96,13 @@ pub(crate) fn bucket(name: &StreamName) -> u16 {
     u16::try_from(first_number(&digest) >> 48).expect("16 bits are left")
 }
 
-/// A stream's state, made from its records where its row is damaged.
-pub(crate) fn state(
+/// A stream's state, made from its records where its row is damaged; none if it has none of them, and has not ended.
+fn state(
     view: &dyn View,
     name: &StreamName,
     epoch: u64,
     ended: bool,
-) -> Result<State, LogError> {
+) -> Result<Option<State>, LogError> {
     let key = layout::epoch_key(epoch);
     let row = match view.get(Table::States, &key) {
         Ok(Some(row)) => State::read(&key, &row).ok_or_else(changed),
@@ -109,10 +110,11 @@ pub(crate) fn state(
         Err(error) => Err(error),
     };
     match row {
-        Ok(state) => Ok(state),
+        Ok(state) => Ok(Some(state)),
         Err(error @ ReadError::Corrupt { .. }) => {
             report(&read_error(error, Table::States, Some(name), None));
-            rebuild(view, name, epoch, ended)
+            let rebuilt = rebuild(view, name, epoch, ended)?;
+            Ok(rebuilt.or_else(|| ended.then(|| State { ended, ..State::new(name.as_str()) })))
         }
         Err(error) => Err(read_error(error, Table::States, Some(name), None)),
     }
@@ -188,43 +190,143 @@ fn find_by_state(view: &dyn View, name: &StreamName) -> Result<Option<(u64, Stat
     }
 }
 
-fn rebuild(view: &dyn View, name: &StreamName, epoch: u64, ended: bool) -> Result<State, LogError> {
-    let mut state = State { ended, keys_until_ms: 0, ..State::new(name.as_str()) };
-    let (from, to) = (layout::record_key(epoch, 0), layout::record_key(epoch, u64::MAX));
-    let mut first = None;
-    let forwards = view.scan(Table::Records, &from, &to, false, &mut |key, row| {
-        if let (Some(seq), Some((time_ms, body))) =
-            (layout::seq_of(key), layout::read_record(key, row))
-        {
-            first.get_or_insert((seq, time_ms));
-            state.last = seq;
-            state.last_time_ms = time_ms;
-            state.bytes += body.len() as u64;
+/// A stream's state from its records; none where it has none.
+fn rebuild(
+    view: &dyn View,
+    name: &StreamName,
+    epoch: u64,
+    ended: bool,
+) -> Result<Option<State>, LogError> {
+    let fault = |error| read_error(error, Table::Records, Some(name), None);
+    let edges = [false, true].map(|backwards| edge(view, epoch, backwards));
+    let [first, last] = match edges {
+        [Ok(Some(first)), Ok(Some(last))] => [first, last],
+        [Ok(None), Ok(None)] => return Ok(None),
+        // One of them is damaged; what is read from the other end tells how far there is something.
+        [first, last] => {
+            let first = first.or_else(|_| farthest(view, epoch, true).map_err(fault))?;
+            let last = last.or_else(|_| farthest(view, epoch, false).map_err(fault))?;
+            match [first, last] {
+                [Some(first), Some(last)] => [first, last],
+                _ => return Ok(None),
+            }
         }
+    };
+    let counted = count(view, epoch, first.0, last.0).map_err(fault)?;
+    Ok(Some(State {
+        ended,
+        first: first.0,
+        first_time_ms: first.1,
+        last: last.0,
+        last_time_ms: last.1,
+        bytes: counted.bytes,
+        keys_until_ms: 0,
+        ..State::new(name.as_str())
+    }))
+}
+
+/// Number and time of the first record that can be read, from one end.
+fn edge(view: &dyn View, epoch: u64, backwards: bool) -> Result<Option<(u64, u64)>, ReadError> {
+    let mut found = None;
+    let (from, to) = (layout::record_key(epoch, 0), layout::record_key(epoch, u64::MAX));
+    let scanned = view.scan(Table::Records, &from, &to, backwards, &mut |key, row| {
+        found = place_and_time(key, row);
+        if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    if found.is_none() { scanned.map(|()| None) } else { Ok(found) }
+}
+
+/// Number and time of the last record that can be read before damage, from one end; that damage, if there is none.
+fn farthest(view: &dyn View, epoch: u64, backwards: bool) -> Result<Option<(u64, u64)>, ReadError> {
+    let mut found = None;
+    let (from, to) = (layout::record_key(epoch, 0), layout::record_key(epoch, u64::MAX));
+    let scanned = view.scan(Table::Records, &from, &to, backwards, &mut |key, row| {
+        found = place_and_time(key, row).or(found);
         ControlFlow::Continue(())
     });
-    if let Err(error) = forwards {
-        report(&read_error(error, Table::Records, Some(name), None));
-        let backwards = view.scan(Table::Records, &from, &to, true, &mut |key, row| {
-            if let (Some(seq), Some((time_ms, _))) =
-                (layout::seq_of(key), layout::read_record(key, row))
-            {
-                first.get_or_insert((seq, time_ms));
-                state.last = seq;
-                state.last_time_ms = time_ms;
-                return ControlFlow::Break(());
+    if found.is_none() { scanned.map(|()| None) } else { Ok(found) }
+}
+
+fn place_and_time(key: &[u8], row: &[u8]) -> Option<(u64, u64)> {
+    Some((layout::seq_of(key)?, layout::read_record(key, row)?.0))
+}
+
+/// What the records of a stream come to.
+#[derive(Debug, Default)]
+pub(crate) struct Count {
+    /// Bytes of the bodies that can be read.
+    pub(crate) bytes: u64,
+    /// Those that cannot be read: ranges, both ends within, ascending.
+    pub(crate) damaged: Vec<(u64, u64)>,
+}
+
+/// Counts the records from `first` to `last`. It reads all of them.
+pub(crate) fn count(
+    view: &dyn View,
+    epoch: u64,
+    first: u64,
+    last: u64,
+) -> Result<Count, ReadError> {
+    let mut count = Count::default();
+    let mut next = first;
+    let to = layout::record_key(epoch, last);
+    while next <= last {
+        let from = layout::record_key(epoch, next);
+        let scanned = view.scan(Table::Records, &from, &to, false, &mut |key, row| {
+            let Some(seq) = layout::seq_of(key) else { return ControlFlow::Continue(()) };
+            count.miss(next, seq);
+            match layout::read_record(key, row) {
+                Some((_, body)) => count.bytes += body.len() as u64,
+                None => count.miss(seq, seq + 1),
             }
+            next = seq + 1;
             ControlFlow::Continue(())
         });
-        backwards.map_err(|error| read_error(error, Table::Records, Some(name), None))?;
+        if let Err(error @ ReadError::Io(_)) = scanned {
+            return Err(error);
+        }
+        // What a scan does not come to is damaged, or in the batch in the making alone.
+        while next <= last {
+            let key = layout::record_key(epoch, next);
+            let row = match view.get(Table::Records, &key) {
+                Err(error @ ReadError::Io(_)) => return Err(error),
+                row => row.ok().flatten(),
+            };
+            let body = row.as_deref().and_then(|row| layout::read_record(&key, row));
+            next += 1;
+            match body {
+                Some((_, body)) => {
+                    count.bytes += body.len() as u64;
+                    if scanned.is_err() {
+                        break;
+                    }
+                }
+                None => count.miss(next - 1, next),
+            }
+        }
     }
-    (state.first, state.first_time_ms) = first.unwrap_or((state.last + 1, 0));
-    Ok(state)
+    Ok(count)
+}
+
+impl Count {
+    /// The records from `from` up to `to`, without that, cannot be read.
+    fn miss(&mut self, from: u64, to: u64) {
+        let full = self.damaged.len() == MAX_RANGES;
+        match self.damaged.last_mut() {
+            _ if from >= to => {}
+            // Too many to tell apart: what lies between two of them counts as one of them.
+            Some((_, end)) if *end + 1 == from || full => *end = to - 1,
+            _ => self.damaged.push((from, to - 1)),
+        }
+    }
 }
 
 fn first_number(digest: &[u8]) -> u64 {
     u64::from_be_bytes(*digest.first_chunk().expect("a digest has 32 bytes"))
 }
+
+/// So many ranges of damaged records are told apart.
+const MAX_RANGES: usize = 1_024;
 
 /// Two streams with one epoch do not happen by chance, let alone so many.
 const ATTEMPTS: u64 = 8;

@@ -3,12 +3,13 @@
 use std::{
     collections::VecDeque,
     mem,
+    panic::{self, AssertUnwindSafe},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
-    Completion, Config, LogError, Machine, Request, Stats, Wake, machine, pace::Pace,
+    Completion, Config, Dedup, LogError, Machine, Request, Stats, Wake, machine, pace::Pace,
     storage::Storage,
 };
 
@@ -160,25 +161,35 @@ pub(crate) fn write(shared: &Shared, mut machine: Machine, config: &Config) {
     let mut pace = Pace::new(config.longest_window);
     let mut commit_us = crate::Histogram::default();
     let mut sweep_at = Instant::now() + config.sweep_interval;
+    let mut taken = VecDeque::new();
     while let Some(requests) = shared.gather(&pace, sweep_at) {
         for (token, request) in requests {
+            taken.push_back(token);
             machine.submit(token, request);
         }
-        while machine.is_waiting() {
+        while !taken.is_empty() {
             let began = Instant::now();
-            let requests = machine.commit();
+            let requests = guard(|| machine.commit()).unwrap_or_else(|| {
+                machine.fail(PANICKED, &taken);
+                taken.len()
+            });
             let ended = Instant::now();
             commit_us.record_time(ended - began);
             pace.committed(requests, ended - began, ended);
             let mut completions = VecDeque::with_capacity(requests);
             while let Some(completion) = machine.poll() {
+                taken.pop_front();
                 completions.push_back(completion);
             }
             shared.complete(completions);
         }
         let now = Instant::now();
         if now >= sweep_at {
-            let pause = if machine.sweep(unix_ms()) { SLICE_EVERY } else { config.sweep_interval };
+            let more = guard(|| machine.sweep(unix_ms())).unwrap_or_else(|| {
+                machine.fail(PANICKED, &taken);
+                false
+            });
+            let pause = if more { SLICE_EVERY } else { config.sweep_interval };
             sweep_at = Instant::now() + pause;
         }
         let stats = Stats { commit_us: commit_us.clone(), ..machine.stats().clone() };
@@ -193,7 +204,9 @@ pub(crate) fn read(shared: &Shared, storage: &dyn Storage) {
         if let Some((token, request)) = reads.requests.pop_front() {
             let result = if reads.closed { Some(Err(LogError::Closed)) } else { None };
             drop(reads);
-            let result = result.or_else(|| machine::read(storage, &request));
+            let result = result.or_else(|| {
+                guard(|| machine::read(storage, &request)).unwrap_or_else(|| Some(Err(panicked())))
+            });
             if let Some(result) = result {
                 lock(&shared.stats).1.count_read(&result);
                 shared.complete([Completion { token, result }]);
@@ -205,6 +218,15 @@ pub(crate) fn read(shared: &Shared, storage: &dyn Storage) {
             reads = shared.asked.wait(reads).unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
+
+/// The storage engine asserts some of what it expects: a thread lives on if it panics. None: it did.
+fn guard<T>(work: impl FnOnce() -> T) -> Option<T> {
+    panic::catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+fn panicked() -> LogError {
+    LogError::Io { reason: PANICKED.into() }
 }
 
 /// However the writer ends, nobody waits for it in vain.
@@ -225,11 +247,18 @@ impl Drop for Stopped<'_> {
 
 /// Bytes that a waiting request stands for.
 fn cost(request: &Request) -> usize {
-    let body = match request {
-        Request::Append(append) => append.body.len(),
+    let named = request.stream().map_or(0, |stream| stream.as_str().len());
+    let held = match request {
+        Request::Append(append) => {
+            let id = append.dedup.as_ref().map_or(0, |dedup| match dedup {
+                Dedup::Key { key, .. } => key.len(),
+                Dedup::Producer { id, .. } => id.len(),
+            });
+            append.body.len() + id
+        }
         _ => 0,
     };
-    body + size_of::<(u64, Request)>()
+    named + held + size_of::<(u64, Request)>()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -241,8 +270,78 @@ fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+const PANICKED: &str = "the storage engine panicked, as the program's output tells";
+
 /// So many reads wait at most: some MiB.
 const MAX_WAITING_READS: usize = 65_536;
 
 /// Between two slices of the sweeper: writes come between them.
 const SLICE_EVERY: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+        thread,
+    };
+
+    use super::*;
+    use crate::{
+        StreamName,
+        storage::{Batch, CommitError, ReadError, View, simulated::SimulatedStorage},
+    };
+
+    /// A storage that panics on command.
+    #[derive(Default)]
+    struct Frail {
+        storage: SimulatedStorage,
+        panics: AtomicBool,
+    }
+
+    impl Storage for Frail {
+        fn view(&self) -> Result<Box<dyn View + '_>, ReadError> {
+            assert!(!self.panics.load(Ordering::Relaxed), "as the test wishes");
+            self.storage.view()
+        }
+
+        fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+            self.storage.commit(batch)
+        }
+    }
+
+    #[test]
+    fn requests_are_answered_when_the_storage_panics() {
+        let storage = Arc::new(Frail::default());
+        let machine = Machine::new(Arc::clone(&storage) as _, || 1).expect("it works so far").0;
+        let config = Config::new("nowhere");
+        let shared = Shared::new(&config, Arc::new(|| ()));
+        storage.panics.store(true, Ordering::Relaxed);
+        let stream = StreamName::new("a").expect("it is good");
+        for token in 0..3 {
+            shared.submit(token, Request::End { stream: stream.clone() });
+            shared.submit(10 + token, Request::Info { stream: stream.clone() });
+        }
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| read(&shared, &*storage));
+            while lock(&shared.done).len() < 3 {
+                thread::yield_now();
+            }
+            assert!(!reader.is_finished(), "it lives on");
+            shared.close();
+            write(&shared, machine, &config);
+        });
+        let mut done = VecDeque::new();
+        shared.take_done(&mut done);
+        assert_eq!(done.len(), 6);
+        for Completion { token, result } in done {
+            match result {
+                Err(LogError::Failed { .. }) => assert!(token < 3),
+                Err(LogError::Io { .. }) => assert!(token >= 10),
+                other => panic!("{token}: {other:?}"),
+            }
+        }
+    }
+}

@@ -2,13 +2,14 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use longwire_log::{
-    Append, Appended, Dedup, From, Info, LogError, Machine, Order, Page, Position, Read, Request,
-    Response, Retention, SimulatedStorage, Table,
+    Append, Appended, Dedup, From, LogError, Page, Position, Request, Response, Retention, Table,
 };
-use support::{Chance, append, keyed, produced, stream};
+use support::{
+    append, keyed, produced,
+    simulated::{Simulated, appended},
+    stream,
+};
 
 #[test]
 fn a_stream_that_is_not_there_has_the_epoch_of_its_first_record() {
@@ -287,66 +288,6 @@ fn a_place_that_is_gone_of_another_epoch_or_to_come_is_told_as_truncated() {
 }
 
 #[test]
-fn records_that_cannot_be_read_are_told_and_the_others_served() {
-    let mut log = Simulated::new();
-    for number in 1..=20 {
-        log.append(append("a", number, format!("record {number}")));
-    }
-    let keys = log.disk.keys(Table::Records);
-    log.disk.spoil_value(Table::Records, &keys[4]);
-    log.disk.spoil_block(Table::Records, keys[9..13].to_vec());
-    for order in [Order::Forwards, Order::Backwards] {
-        let page = log.read("a", From::Beginning, order, 100);
-        let mut seqs: Vec<u64> = page.records.iter().map(|entry| entry.seq).collect();
-        seqs.sort_unstable();
-        let expected: Vec<u64> =
-            (1..=20).filter(|seq| *seq != 5 && !(10..=13).contains(seq)).collect();
-        assert_eq!(seqs, expected, "{order:?}");
-        assert_eq!(page.corrupt, [(5, 5), (10, 13)], "{order:?}");
-        assert!(!page.more);
-    }
-    let page = log.read("a", From::Time(11), Order::Forwards, 100);
-    assert_eq!(page.records.iter().map(|entry| entry.seq).min(), Some(14));
-    assert_eq!(log.machine.stats().corrupt, 5);
-    let appended = log.append(append("a", 21, "more"));
-    assert_eq!(appended.seq, 21, "the stream goes on");
-    let retention = Retention { count: 2, ..Retention::UNLIMITED };
-    for _ in 0..5 {
-        log.append(Append { retention, ..append("a", 22, "x") });
-    }
-    assert_eq!(log.page("a", From::Beginning).corrupt, [], "the damage is gone with its records");
-}
-
-#[test]
-fn a_stream_whose_rows_are_damaged_is_found_and_rebuilt() {
-    let mut log = Simulated::new();
-    for number in 1..=9 {
-        log.append(append("a", number, "12345"));
-    }
-    log.append(append("b", 1, "x"));
-    let before = log.info("a");
-    log.disk.spoil_block(Table::Streams, [b"a".to_vec()]);
-    assert_eq!(log.info("a"), before, "its state has its name");
-    let state = before.epoch.to_be_bytes().to_vec();
-    let mut log = Simulated::new();
-    for number in 1..=9 {
-        log.append(append("a", number, "12345"));
-    }
-    log.disk.spoil_value(Table::States, &state);
-    assert_eq!(log.info("a"), before, "its records tell its state");
-    log.restart();
-    assert_eq!(log.append(append("a", 10, "x")).seq, 10);
-    log.disk.spoil_block(Table::Streams, [b"a".to_vec()]);
-    log.disk.spoil_value(Table::States, &state);
-    let error = log.ask(Request::Info { stream: stream("a") }).expect_err("both are damaged");
-    assert!(matches!(error, LogError::Corrupt(_)), "{error:?}");
-    assert!(error.to_string().contains("streams of stream \"a\""), "{error}");
-    log.restart();
-    log.ask(Request::Delete { stream: stream("a") }).expect("that is the cure");
-    assert_eq!(log.append(append("a", 1, "x")).seq, 1);
-}
-
-#[test]
 fn what_is_wrong_with_a_request_is_told_with_the_cure() {
     let mut log = Simulated::new();
     let too_long = Dedup::Key { key: vec![b'x'; Dedup::MAX_ID + 1].into(), window_ms: 1 };
@@ -412,71 +353,4 @@ fn one_machine_knows_a_bounded_number_of_streams() {
     let known = shown.split_once("streams: ").and_then(|(_, rest)| rest.split([',', ' ']).next());
     let known: usize = known.and_then(|number| number.parse().ok()).expect("it is shown");
     assert!(known < 25_000, "{shown}");
-}
-
-/// A machine over a simulated disk.
-struct Simulated {
-    disk: Arc<SimulatedStorage>,
-    machine: Machine,
-}
-
-impl Simulated {
-    fn new() -> Self {
-        let disk = Arc::new(SimulatedStorage::new());
-        let machine = open(&disk);
-        Self { disk, machine }
-    }
-
-    fn restart(&mut self) {
-        self.disk.restart(false);
-        self.machine = open(&self.disk);
-    }
-
-    fn all(&mut self, requests: &[Request]) -> Vec<Result<Response, LogError>> {
-        for request in requests {
-            self.machine.submit(0, request.clone());
-        }
-        while self.machine.commit() > 0 {}
-        std::iter::from_fn(|| self.machine.poll()).map(|completion| completion.result).collect()
-    }
-
-    fn ask(&mut self, request: Request) -> Result<Response, LogError> {
-        self.all(&[request]).pop().expect("one request, one answer")
-    }
-
-    fn append(&mut self, append: Append) -> Appended {
-        *appended(&self.ask(Request::Append(append)))
-    }
-
-    fn info(&mut self, name: &str) -> Info {
-        match self.ask(Request::Info { stream: stream(name) }) {
-            Ok(Response::Info(info)) => info,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn page(&mut self, name: &str, from: From) -> Page {
-        self.read(name, from, Order::Forwards, 1_000)
-    }
-
-    fn read(&mut self, name: &str, from: From, order: Order, limit_records: usize) -> Page {
-        let stream = stream(name);
-        let read = Read { stream, from, order, limit_records, limit_bytes: usize::MAX };
-        match self.ask(Request::Read(read)) {
-            Ok(Response::Page(page)) => page,
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-fn open(disk: &Arc<SimulatedStorage>) -> Machine {
-    let mut chance = Chance(1);
-    Machine::new(Arc::clone(disk) as _, || chance.next()).expect("the disk works").0
-}
-
-fn appended(answer: &Result<Response, LogError>) -> &Appended {
-    match answer {
-        Ok(Response::Appended(appended)) => appended,
-        other => panic!("{other:?}"),
-    }
 }

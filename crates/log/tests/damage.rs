@@ -146,6 +146,46 @@ fn what_repair_did_not_finish_is_finished_at_the_next_opening() {
     assert_eq!(report.corrupt, []);
 }
 
+#[test]
+fn what_a_record_has_inside_is_never_taken_for_a_batch() {
+    let folder = tempfile::tempdir().expect("a folder for a moment");
+    // A batch as another log writes it, in a record of which the last bytes are missing.
+    let forged = folder.path().join("forged");
+    fs::create_dir(&forged).expect("it can be made");
+    fs::write(forged.join("format"), format!("longwire-log 1 {:032x}\n", 7))
+        .expect("it can be written");
+    write(&forged, 1);
+    let batch = fs::read(journal(&forged)).expect("it is there");
+    let attacked = folder.path().join("attacked");
+    write(&attacked, 3);
+    {
+        let (mut client, _) = Client::open(&attacked).expect("it opens");
+        let used = usize::try_from(used(&journal(&forged))).expect("small");
+        let append = append("attacker", 1, batch[..used].to_vec());
+        client.ask(Request::Append(append)).expect("it is appended");
+    }
+    let length = used(&journal(&attacked)) - 5;
+    let file = OpenOptions::new().write(true).open(journal(&attacked)).expect("it is there");
+    file.set_len(length).expect("it can be cut");
+    let (report, page) = read(&attacked).expect("it opens");
+    assert_eq!(report.corrupt, []);
+    assert_eq!(report.torn.len(), 1, "{report:?}");
+    assert_eq!(page.last, 3);
+}
+
+#[test]
+fn a_log_whose_making_was_interrupted_is_made_anew() {
+    let folder = tempfile::tempdir().expect("a folder for a moment");
+    write(folder.path(), 1);
+    // The engine had begun with its files when the process was killed.
+    fs::rename(folder.path().join("data"), folder.path().join("data.new")).expect("it can be");
+    fs::remove_file(folder.path().join("data.new/version")).expect("it is there");
+    write(folder.path(), 2);
+    let (report, page) = read(folder.path()).expect("it opens");
+    assert_eq!((report.corrupt, report.torn, page.last), (vec![], vec![], 2));
+    assert!(!folder.path().join("data.new").exists());
+}
+
 /// How often a test tries; `LOG_ROUNDS=N` is N times as often.
 fn rounds(number: u64) -> u64 {
     let times = std::env::var("LOG_ROUNDS").ok().and_then(|times| times.parse().ok());

@@ -96,6 +96,20 @@ fn without_room_appends_fail_and_later_ones_succeed() {
     assert_eq!(page.corrupt, []);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_refused_without_room_is_not_written_when_the_log_is_closed_with_room() {
+    let folder = tempfile::tempdir().expect("a folder for a moment");
+    let mut writer = Writer::start(folder.path(), true);
+    writer.send("one");
+    assert_eq!(seq(&writer.answer()), 1);
+    writer.limit_files(Some(20_000));
+    let limited = writer.until(|line| line.starts_with("error"));
+    writer.limit_files(None);
+    drop(writer);
+    assert_eq!(read(folder.path()).records.len(), limited.len(), "the refused one is not there");
+}
+
 /// The example `append`, whose standard input and output are at hand.
 struct Writer {
     child: Child,

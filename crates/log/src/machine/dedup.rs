@@ -164,7 +164,8 @@ fn stand(stream: &mut Stream, work: &mut Work<'_>, id: &[u8], standing: Producin
 
 fn let_go(stream: &mut Stream, work: &mut Work<'_>) {
     let epoch = stream.epoch;
-    let from = layout::producer_order_key(epoch, 0);
+    // Rows that are gone are passed over one by one, so looking begins behind those that went before.
+    let from = layout::producer_order_key(epoch, stream.producers_from);
     let to = layout::producer_order_key(epoch, u64::MAX);
     let mut oldest = None;
     let batch = &work.batch;
@@ -181,6 +182,7 @@ fn let_go(stream: &mut Stream, work: &mut Work<'_>) {
     }
     // All in the storage may have gone with the batch; then the next append finds one.
     let Some((order, row)) = oldest else { return };
+    stream.producers_from = layout::seq_of(&order).unwrap_or(0);
     if let Some(id) = layout::open(&order, &row) {
         work.batch.remove(Table::Keys, layout::producer_key(epoch, id));
     }

@@ -123,6 +123,20 @@ impl Machine {
         !self.waiting.is_empty()
     }
 
+    /// Takes no writes any more, and answers those of these tokens so.
+    pub(crate) fn fail(&mut self, reason: &str, tokens: &VecDeque<u64>) {
+        tracing::error!("the log takes no more writes: {reason}");
+        self.failed = Some(reason.into());
+        self.stats.failed = true;
+        self.waiting.clear();
+        self.done.clear();
+        let failed = |token: &u64| {
+            let error = LogError::Failed { reason: reason.into() };
+            Completion { token: *token, result: Err(error) }
+        };
+        self.done.extend(tokens.iter().map(failed));
+    }
+
     /// Figures since the log was opened; times are not among them.
     pub fn stats(&self) -> &Stats {
         &self.stats

@@ -53,7 +53,11 @@ pub(super) fn is_due(state: &State, now_ms: u64) -> bool {
 fn look(stream: &mut Stream, work: &Work<'_>) {
     let state = &stream.state;
     let (epoch, mut next) = (stream.epoch, state.first);
-    let oldest = &mut stream.oldest;
+    let (oldest, uncounted) = (&mut stream.oldest, &stream.uncounted);
+    let mut damaged = false;
+    let mut miss = |seq| {
+        damaged |= !uncounted.iter().any(|(from, to)| (*from..=*to).contains(&seq));
+    };
     let mut time = state.first_time_ms;
     let mut bytes = 0;
     let from = layout::record_key(epoch, next);
@@ -61,13 +65,18 @@ fn look(stream: &mut Stream, work: &Work<'_>) {
     let scanned = work.view.scan(Table::Records, &from, &to, false, &mut |key, row| {
         let Some(seq) = layout::seq_of(key) else { return ControlFlow::Continue(()) };
         while next < seq && oldest.len() < MAX_OLDEST {
+            miss(next);
             oldest.push_back((time, 0));
             next += 1;
         }
         if oldest.len() == MAX_OLDEST || bytes > MAX_LOOK_BYTES {
             return ControlFlow::Break(());
         }
-        let (time_ms, body) = layout::read_record(key, row).unwrap_or((time, &[]));
+        let record = layout::read_record(key, row);
+        if record.is_none() {
+            miss(next);
+        }
+        let (time_ms, body) = record.unwrap_or((time, &[]));
         time = time_ms;
         bytes += body.len();
         oldest.push_back((time_ms, length(body)));
@@ -82,11 +91,28 @@ fn look(stream: &mut Stream, work: &Work<'_>) {
         let key = layout::record_key(epoch, next);
         let row = work.get(Table::Records, &key).ok().flatten();
         let record = row.as_deref().and_then(|row| layout::read_record(&key, row));
+        if record.is_none() {
+            miss(next);
+        }
         let (time_ms, body) = record.unwrap_or((time, &[]));
         time = time_ms;
         bytes += body.len();
         oldest.push_back((time_ms, length(body)));
         next += 1;
+    }
+    if damaged {
+        count_again(stream, work);
+    }
+}
+
+/// A record that cannot be read has no length to take off the sum: so the sum is made anew, of those that can be read.
+fn count_again(stream: &mut Stream, work: &Work<'_>) {
+    match lookup::count(work, stream.epoch, stream.state.first, stream.state.last) {
+        Ok(counted) => {
+            stream.state.bytes = counted.bytes;
+            stream.uncounted = counted.damaged;
+        }
+        Err(error) => lookup::report(&lookup::read_error(error, Table::Records, None, None)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The streams that were written to lately, as the writer knows them.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     mem,
 };
 
@@ -28,14 +28,13 @@ impl Streams {
         name: &StreamName,
         work: &Work<'_>,
     ) -> Result<&mut Stream, LogError> {
-        if !self.young.contains_key(name) {
-            let stream = match self.old.remove(name) {
+        Ok(match self.young.entry(name.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(match self.old.remove(name) {
                 Some(stream) => stream,
                 None => Stream::find(name, work)?,
-            };
-            self.young.insert(name.clone(), stream);
-        }
-        Ok(self.young.get_mut(name).expect("it was there, or was put there"))
+            }),
+        })
     }
 
     /// A stream, if it is known.
@@ -79,6 +78,10 @@ pub(super) struct Stream {
     touched: bool,
     /// Time and bytes of the oldest records, from `state.first` on, as many as are known.
     pub(super) oldest: VecDeque<(u64, u32)>,
+    /// Records that cannot be read and are not in `state.bytes`: ranges, both ends within, ascending.
+    pub(super) uncounted: Vec<(u64, u64)>,
+    /// No row that tells which producer appended last is before this `seq`.
+    pub(super) producers_from: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,7 +96,15 @@ impl Stream {
         let Found { epoch, state } = lookup::find(work, name)?;
         let row = if state.is_some() { Row::Written } else { Row::Absent };
         let state = state.unwrap_or_else(|| State::new(name.as_str()));
-        Ok(Self { epoch, state, row, touched: false, oldest: VecDeque::new() })
+        Ok(Self {
+            epoch,
+            state,
+            row,
+            touched: false,
+            oldest: VecDeque::new(),
+            uncounted: Vec::new(),
+            producers_from: 0,
+        })
     }
 
     pub(super) fn exists(&self) -> bool {

@@ -18,6 +18,8 @@ pub(super) struct Sweep {
     cursor: u64,
     /// The deleted stream at which it is, and from which key on it has rows left.
     garbage: Option<(u64, Vec<u8>)>,
+    /// Where the next deleted stream is looked for: behind the one before, as rows that are gone are passed over one by one.
+    garbage_from: u64,
 }
 
 impl Sweep {
@@ -28,7 +30,11 @@ impl Sweep {
         work: &mut Work<'_>,
         now_ms: u64,
     ) -> (bool, usize) {
-        if self.collect(work) {
+        let mut collected = false;
+        while work.batch.len() < ROWS && self.collect(work) {
+            collected = true;
+        }
+        if collected {
             return (true, 0);
         }
         let mut removed = 0;
@@ -53,13 +59,16 @@ impl Sweep {
 
     /// Removes rows of a deleted stream. False: there is none.
     fn collect(&mut self, work: &mut Work<'_>) -> bool {
-        let (epoch, from) = match self.garbage.take() {
-            Some(garbage) => garbage,
-            None => match first_garbage(work) {
-                Some(epoch) => (epoch, layout::record_key(epoch, 0)),
-                None => return false,
-            },
+        let begin = |epoch| (epoch, layout::record_key(epoch, 0));
+        let next =
+            self.garbage.take().or_else(|| first_garbage(work, self.garbage_from).map(begin));
+        let Some((epoch, from)) = next else {
+            // Those that came meanwhile lie before that, perhaps: they are of the next slice.
+            let all = self.garbage_from == 0;
+            self.garbage_from = 0;
+            return !all && work.batch.is_empty() && self.collect(work);
         };
+        self.garbage_from = epoch.saturating_add(1);
         let last = layout::record_key(epoch, u64::MAX);
         if let Some(next) = remove(work, Table::Records, &from, &last) {
             self.garbage = Some((epoch, next));
@@ -104,9 +113,10 @@ impl Sweep {
     }
 }
 
-fn first_garbage(work: &Work<'_>) -> Option<u64> {
+fn first_garbage(work: &Work<'_>, from: u64) -> Option<u64> {
     let mut found = None;
-    let scanned = work.view.scan(Table::Garbage, &[0; 8], &[0xff; 8], false, &mut |key, _| {
+    let from = layout::epoch_key(from);
+    let scanned = work.view.scan(Table::Garbage, &from, &[0xff; 8], false, &mut |key, _| {
         found = key.try_into().ok().map(u64::from_be_bytes);
         ControlFlow::Break(())
     });

@@ -3,6 +3,7 @@
 
 pub(crate) mod client;
 pub(crate) mod model;
+pub(crate) mod simulated;
 
 use longwire_log::{Append, Dedup, Retention, StreamName};
 

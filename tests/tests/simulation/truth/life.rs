@@ -13,8 +13,6 @@ pub(crate) struct Life {
     entries: VecDeque<Entry>,
     /// Bytes of all of them.
     bytes: u64,
-    /// Bytes of those that went damaged: nobody can tell their length by then, so the log still counts them.
-    uncounted: u64,
     /// It takes nothing more.
     pub(crate) ended: bool,
     /// It is no more.
@@ -76,8 +74,6 @@ impl Life {
     pub(crate) fn remove(&mut self, seq: u64) {
         if let Some(entry) = self.get_mut(seq) {
             entry.kept = false;
-            let uncounted = if entry.damaged { entry.bytes } else { 0 };
-            self.uncounted += uncounted;
         }
     }
 
@@ -86,7 +82,7 @@ impl Life {
         let Some(entry) = self.get(seq) else { return false };
         let age = u64::try_from(retention.age.as_millis()).unwrap_or(u64::MAX);
         let behind = self.last() - seq;
-        let bytes = self.bytes - entry.through + entry.bytes + self.uncounted;
+        let bytes = self.bytes - entry.through + entry.bytes;
         let is_too_old = entry.time_ms.saturating_add(age) <= unix_ms;
         let is_too_much = behind >= retention.count || behind > 0 && bytes > retention.bytes;
         is_too_old || is_too_much

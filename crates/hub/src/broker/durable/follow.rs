@@ -141,7 +141,7 @@ impl<L: Handle> Durable<L> {
         }
     }
 
-    fn begin_anew(&mut self, channel: &ChannelName, position: Position) {
+    pub(super) fn begin_anew(&mut self, channel: &ChannelName, position: Position) {
         self.followed.insert(channel.clone(), Followed::Told { position, ended: false });
         self.events.push_back(Event::Reset { channel: channel.clone(), position });
     }

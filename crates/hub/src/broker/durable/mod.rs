@@ -37,14 +37,41 @@ pub struct Durable<L> {
 /// For what a request to the log was submitted; `token` is the broker's own caller's.
 #[derive(Debug)]
 enum Pending {
-    Attach { token: u64, channel: ChannelName },
-    Append { token: u64, channel: ChannelName, publication: Box<Publication> },
-    Read { token: u64, channel: ChannelName, read: longwire_log::Read },
-    End { token: u64, channel: ChannelName },
-    Delete { token: u64, channel: ChannelName },
-    Info { token: u64, channel: ChannelName },
-    Names { token: u64 },
-    Listed { list: u64, channel: ChannelName },
+    Attach {
+        token: u64,
+        channel: ChannelName,
+    },
+    Append {
+        token: u64,
+        channel: ChannelName,
+        publication: Box<Publication>,
+    },
+    /// `again`: it showed another life before.
+    Read {
+        token: u64,
+        channel: ChannelName,
+        read: longwire_log::Read,
+        again: bool,
+    },
+    End {
+        token: u64,
+        channel: ChannelName,
+    },
+    Delete {
+        token: u64,
+        channel: ChannelName,
+    },
+    Info {
+        token: u64,
+        channel: ChannelName,
+    },
+    Names {
+        token: u64,
+    },
+    Listed {
+        list: u64,
+        channel: ChannelName,
+    },
 }
 
 impl<L: Handle> Durable<L> {
@@ -139,8 +166,8 @@ impl<L: Handle> Durable<L> {
             (Pending::Append { token, channel, publication }, result) => {
                 self.appended(token, channel, *publication, result);
             }
-            (Pending::Read { token, channel, read }, Ok(LogResponse::Page(page))) => {
-                self.page_read(token, channel, read, page);
+            (Pending::Read { token, channel, read, again }, Ok(LogResponse::Page(page))) => {
+                self.page_read(token, channel, read, again, page);
             }
             (Pending::End { token, channel }, Ok(LogResponse::Ended { epoch, seq })) => {
                 self.ended(token, channel, Position { epoch: Epoch::from_random(epoch), seq });
@@ -179,6 +206,7 @@ impl<L: Handle> Durable<L> {
         token: u64,
         channel: ChannelName,
         read: longwire_log::Read,
+        again: bool,
         page: longwire_log::Page,
     ) {
         let mut epoch = Epoch::from_random(page.epoch);
@@ -186,12 +214,16 @@ impl<L: Handle> Durable<L> {
             && followed.epoch().is_some_and(|known| known != epoch)
         {
             let position = Position { epoch, seq: page.last };
-            // Another life, whose beginning is told soon, or an earlier one, whose end was: it is read again.
-            let Some(known) = followed.epoch_of_nothing(position) else {
+            if let Some(known) = followed.epoch_of_nothing(position) {
+                epoch = known;
+            } else if again && page.last == 0 && !self.deleting.contains_key(&channel) {
+                // Nobody deleted it: its disk lost all that there was of it.
+                self.begin_anew(&channel, position);
+            } else {
+                // Another life, whose beginning is told soon, or an earlier one, whose end was: it is read again.
                 let request = longwire_log::Request::Read(read.clone());
-                return self.ask(request, Pending::Read { token, channel, read });
-            };
-            epoch = known;
+                return self.ask(request, Pending::Read { token, channel, read, again: true });
+            }
         }
         let wanted = match read.from {
             longwire_log::From::After(it) | longwire_log::From::Before(it) => it.epoch,
@@ -226,7 +258,8 @@ impl<L: Handle> Broker for Durable<L> {
                     limit_records: records.max(1) as usize,
                     limit_bytes: bytes,
                 };
-                self.ask(Ask::Read(read.clone()), Pending::Read { token, channel, read });
+                let pending = Pending::Read { token, channel, read: read.clone(), again: false };
+                self.ask(Ask::Read(read), pending);
             }
             Request::End { channel } => {
                 self.ask(Ask::End { stream: stream(&channel) }, Pending::End { token, channel });

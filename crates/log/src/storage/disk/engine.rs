@@ -16,19 +16,23 @@ use std::{
 };
 
 use fjall::{
-    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _,
-    Snapshot,
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode,
+    Readable as _, Snapshot,
 };
 
 use super::{
     super::{Batch, ReadError, Table, Visitor},
-    journal::Item,
+    journal::{Item, NUMBER, Seal},
+    tail::Tail,
 };
 
 /// An open database.
 pub(super) struct Engine {
     database: Database,
     tables: Vec<Keyspace>,
+    tail: Tail,
+    /// What each batch begins with.
+    seal: Seal,
     /// What views see: all that has its fsync.
     published: RwLock<Snapshot>,
     /// The number of the last batch that has its fsync.
@@ -56,6 +60,7 @@ impl Engine {
             .map(|table| database.keyspace(table.name(), || options(*table, settings)))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Fault::of_opening(&error))?;
+        let tail = Tail::open(path)?;
         let snapshot = database.snapshot();
         let number = snapshot
             .get(&tables[index(Table::Meta)], NUMBER)
@@ -65,6 +70,8 @@ impl Engine {
         Ok(Self {
             database,
             tables,
+            tail,
+            seal: settings.seal,
             published: RwLock::new(snapshot),
             number: AtomicU64::new(number),
         })
@@ -73,7 +80,11 @@ impl Engine {
     /// Writes a batch to the system; views do not see it yet.
     pub(super) fn write(&self, batch: &Batch) -> Result<(), Fault> {
         self.wait_for_threads()?;
-        let mut writes = self.database.batch().durability(Some(PersistMode::Buffer));
+        let mut writes = self.begin(batch.len() + 1);
+        // It comes first: that is where a repair looks for it.
+        let number = (self.number() + 1).to_be_bytes();
+        let number = [number.as_slice(), &self.seal].concat();
+        writes.insert(&self.tables[index(Table::Meta)], NUMBER, number);
         for (table, key, value) in batch.iter() {
             let table = &self.tables[index(table)];
             match value {
@@ -81,15 +92,13 @@ impl Engine {
                 None => writes.remove(table, key),
             }
         }
-        let number = self.number() + 1;
-        writes.insert(&self.tables[index(Table::Meta)], NUMBER, number.to_be_bytes());
         writes.commit().map_err(|error| Fault::of_writing(&error))
     }
 
     /// Writes what a journal had, to the system.
     pub(super) fn write_again(&self, items: Vec<Item>) -> Result<(), Fault> {
         self.wait_for_threads()?;
-        let mut writes = self.database.batch().durability(Some(PersistMode::Buffer));
+        let mut writes = self.begin(items.len());
         for Item { table, key, value } in items {
             let Some(table) = self.tables.iter().find(|each| each.id() == table) else { continue };
             match value {
@@ -100,15 +109,35 @@ impl Engine {
         writes.commit().map_err(|error| Fault::of_writing(&error))
     }
 
+    /// A batch for so many items, that goes to the system.
+    fn begin(&self, items: usize) -> OwnedWriteBatch {
+        OwnedWriteBatch::with_capacity(self.database.clone(), items)
+            .durability(Some(PersistMode::Buffer))
+    }
+
     /// Waits until what was written is on disk, and shows it to views.
     pub(super) fn sync(&self) -> Result<(), Fault> {
+        self.tail
+            .sync()
+            .map_err(|error| Fault::Unknown(format!("fsync of the journal failed: {error}")))?;
+        self.publish();
+        Ok(())
+    }
+
+    /// The same, however much was written since the last time.
+    pub(super) fn sync_much(&self) -> Result<(), Fault> {
         self.database
             .persist(PersistMode::SyncData)
             .map_err(|error| Fault::Unknown(format!("fsync of the journal failed: {error}")))?;
+        self.tail.renew()?;
+        self.publish();
+        Ok(())
+    }
+
+    fn publish(&self) {
         let snapshot = self.database.snapshot();
         *self.published.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
         self.number.fetch_add(1, Ordering::Relaxed);
-        Ok(())
     }
 
     /// Waits while the engine's threads are behind. It would do so itself, a little later, but without asking whether they
@@ -182,6 +211,7 @@ fn read_error(error: &fjall::Error, table: &Keyspace) -> ReadError {
 pub(super) struct Settings {
     pub(super) cache_bytes: u64,
     pub(super) buffer_bytes: u64,
+    pub(super) seal: Seal,
 }
 
 /// What the engine meets.
@@ -217,6 +247,12 @@ impl Fault {
             None if matches!(error, fjall::Error::Locked) => Self::Locked,
             _ => Self::Corrupt(error.to_string()),
         }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        if is_full(&error) { Self::Full } else { Self::Unknown(error.to_string()) }
     }
 }
 
@@ -262,9 +298,6 @@ fn options(table: Table, settings: Settings) -> KeyspaceCreateOptions {
     };
     KeyspaceCreateOptions::default().max_memtable_size(settings.buffer_bytes / share)
 }
-
-/// In the table `Meta`: the number of the last batch.
-const NUMBER: &[u8] = b"number";
 
 /// Of a table so many buffers may wait to be written, and so many files to be sorted in: below 4 and 20, where fjall slows
 /// down writes itself.

@@ -6,22 +6,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::journal::Seal;
 use crate::{OpenError, Place, layout::FORMAT};
 
 /// A folder that this process alone has.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// What each batch in a journal begins with.
+    seal: Seal,
     /// Locked as long as it is open.
     _lock: File,
 }
 
 impl Folder {
-    /// Opens a folder, or makes it, which the flag tells.
-    pub(super) fn open(path: &Path) -> Result<(Self, bool), OpenError> {
+    /// Opens a folder, or makes it, which the flag tells. A new one has its seal from random bits.
+    pub(super) fn open(
+        path: &Path,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<(Self, bool), OpenError> {
         let refused =
             |error: io::Error| OpenError::Io { folder: path.into(), reason: error.to_string() };
-        fs::create_dir_all(path).map_err(refused)?;
+        make(path).map_err(refused)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -33,14 +39,34 @@ impl Folder {
             Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { folder: path.into() }),
             Err(TryLockError::Error(error)) => return Err(refused(error)),
         }
-        let folder = Self { path: path.into(), _lock: lock };
-        let created = folder.check_format()?;
+        let mut folder = Self { path: path.into(), seal: [0; 16], _lock: lock };
+        let created = folder.check_format(random)?;
         Ok((folder, created))
+    }
+
+    pub(super) fn seal(&self) -> Seal {
+        self.seal
     }
 
     /// Where the engine has its files.
     pub(super) fn data(&self) -> PathBuf {
         self.path.join(DATA)
+    }
+
+    /// Makes the folder of the engine's files by a function that is given another place for it: it is there whole or not
+    /// at all, after any crash.
+    pub(super) fn make_data<E: From<io::Error>>(
+        &self,
+        fill: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let draft = self.path.join(DRAFT);
+        if draft.exists() {
+            fs::remove_dir_all(&draft)?;
+        }
+        fill(&draft)?;
+        sync_folders(&draft)?;
+        fs::rename(&draft, self.data())?;
+        Ok(sync_folder(&self.path)?)
     }
 
     /// Where damaged files are kept.
@@ -91,24 +117,31 @@ impl Folder {
         OpenError::Io { folder: self.path.clone(), reason: reason.into() }
     }
 
-    /// Reads the format, or writes it into a folder that is new, which the flag tells.
-    fn check_format(&self) -> Result<bool, OpenError> {
+    /// Reads the format and the seal, or writes them into a folder that is new, which the flag tells.
+    fn check_format(&mut self, random: &mut dyn FnMut() -> u64) -> Result<bool, OpenError> {
         let path = self.path.join(FORMAT_FILE);
         match fs::read_to_string(&path) {
             Ok(text) => {
-                let number = text.strip_prefix(FORMAT_PREFIX).map(str::trim_end);
-                match number.and_then(|number| number.parse::<u64>().ok()) {
-                    Some(found) if found > FORMAT => {
+                let mut words = text.strip_prefix(FORMAT_PREFIX).unwrap_or("").split_whitespace();
+                let number = words.next().and_then(|number| number.parse::<u64>().ok());
+                let seal = words.next().and_then(|seal| u128::from_str_radix(seal, 16).ok());
+                match (number, seal) {
+                    (Some(found), _) if found > FORMAT => {
                         Err(OpenError::Newer { folder: self.path.clone(), found, known: FORMAT })
                     }
-                    Some(_) => Ok(false),
-                    None => Err(self.bad_format(&path, "it tells no format of a log")),
+                    (Some(_), Some(seal)) => {
+                        self.seal = seal.to_be_bytes();
+                        Ok(false)
+                    }
+                    _ => Err(self.bad_format(&path, "it tells no format of a log")),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.data().exists() => {
                 Err(self.bad_format(&path, "it is missing, and there is data"))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let seal = u128::from(random()) << 64 | u128::from(random());
+                self.seal = seal.to_be_bytes();
                 self.write_format(&path).map_err(|error| self.refused(&error.to_string()))?;
                 Ok(true)
             }
@@ -123,7 +156,7 @@ impl Folder {
     fn write_format(&self, path: &Path) -> io::Result<()> {
         let draft = path.with_extension("new");
         let mut file = File::create(&draft)?;
-        writeln!(file, "{FORMAT_PREFIX}{FORMAT}")?;
+        writeln!(file, "{FORMAT_PREFIX}{FORMAT} {:032x}", u128::from_be_bytes(self.seal))?;
         file.sync_all()?;
         fs::rename(&draft, path)?;
         sync_folder(&self.path)
@@ -138,6 +171,31 @@ impl Folder {
         };
         OpenError::Corrupt { folder: self.path.clone(), place: Box::new(place) }
     }
+}
+
+/// Makes a folder and those that it is in, on disk.
+fn make(path: &Path) -> io::Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().unwrap_or(Path::new(""));
+    make(parent)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+}
+
+/// Waits until the lists of a folder, and of all folders in it, are on disk.
+fn sync_folders(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_folders(&entry.path())?;
+        }
+    }
+    sync_folder(path)
 }
 
 /// Waits until a folder's list of files is on disk, where that is not done by itself.
@@ -163,6 +221,7 @@ fn allocated(data: &fs::Metadata) -> u64 {
 
 const LOCK: &str = "lock";
 const DATA: &str = "data";
+const DRAFT: &str = "data.new";
 const DAMAGED: &str = "damaged";
 const TRIAL: &str = "trial";
 const FORMAT_FILE: &str = "format";

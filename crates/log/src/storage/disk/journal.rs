@@ -6,6 +6,9 @@
 //! A batch is `1`, its items' number (u32) and its own (u64); the items; `3`, their XXH3 (u64) and four letters. An item is
 //! `2`, its kind, its compression, its table (u64), the lengths of key (u16) and value (u32, twice), key, value. Numbers are
 //! little-endian. Behind the last batch a journal is zeros, as it has its length from the beginning.
+//!
+//! Each batch of the log begins with the same item: its key, a number, and the log's seal, random bits that nobody knows who
+//! publishes. So the next batch behind damage is found by its seal, and bytes in a record that look like a batch are none.
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
@@ -126,11 +129,19 @@ impl<R: BufRead> Walk<R> {
     }
 }
 
-/// Where the next whole batch begins in these bytes, behind the first of them.
-pub(super) fn next_batch(bytes: &[u8]) -> Option<usize> {
-    (1..bytes.len()).find(|&at| {
-        let may_be = bytes[at] == START && bytes.get(at + 13) == Some(&ITEM);
-        may_be && matches!(Walk::new(&bytes[at..], 0).step(false), Ok(Step::Batch(_)))
+/// What each batch of a log begins with.
+pub(super) type Seal = [u8; 16];
+
+/// The key of the item that each batch begins with. Its value is the number of the batch (u64) and the seal.
+pub(super) const NUMBER: &[u8] = b"number";
+
+/// Where the next whole batch of this seal begins in these bytes, behind the first of them.
+pub(super) fn next_batch(bytes: &[u8], seal: &Seal) -> Option<usize> {
+    let mut sealed = bytes.windows(seal.len()).enumerate().filter(|(_, window)| window == seal);
+    sealed.find_map(|(at, _)| {
+        let at = at.checked_sub(BEFORE_SEAL).filter(|&at| at > 0)?;
+        let is_batch = matches!(Walk::new(&bytes[at..], 0).step(false), Ok(Step::Batch(_)));
+        is_batch.then_some(at)
     })
 }
 
@@ -138,12 +149,16 @@ pub(super) fn next_batch(bytes: &[u8]) -> Option<usize> {
 pub(super) fn used(mut reader: impl Read) -> io::Result<u64> {
     let (mut used, mut at) = (0, 0);
     let mut block = vec![0; 64 << 10];
+    let zeros = block.clone();
     loop {
         let length = reader.read(&mut block)?;
         if length == 0 {
             return Ok(used);
         }
-        if let Some(last) = block[..length].iter().rposition(|&byte| byte != 0) {
+        // Most of a journal is zeros: those are compared many at a time.
+        if block[..length] != zeros[..length]
+            && let Some(last) = block[..length].iter().rposition(|&byte| byte != 0)
+        {
             used = at + last as u64 + 1;
         }
         at += length as u64;
@@ -156,6 +171,9 @@ fn read_head(head: &[u8]) -> Option<(u64, u32)> {
     let number = u64::from_le_bytes(number.try_into().ok()?);
     (items > 0).then_some((number, items))
 }
+
+/// Bytes of a batch before its seal: its head, an item's head, the key, the number.
+const BEFORE_SEAL: usize = 13 + 21 + NUMBER.len() + 8;
 
 const START: u8 = 1;
 const ITEM: u8 = 2;

@@ -3,7 +3,8 @@
 //! What fjall leaves open is settled here.
 //!
 //! - A batch goes to the journal first, and views see it when its fsync has succeeded: they share a snapshot that is renewed
-//!   then.
+//!   then. That fsync is on a file of our own, so that no other takes its error.
+//! - fjall makes its files one by one, and does not open what it had not finished. So they are made beside their place.
 //! - fjall takes no write any more after any failure. After a failed fsync it stays so. Where there was no room it is opened
 //!   anew once there is, and a batch that was refused and got to the journal all the same is taken back.
 
@@ -11,6 +12,7 @@ mod engine;
 mod folder;
 mod journal;
 mod repair;
+mod tail;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
@@ -29,20 +31,27 @@ use crate::{Config, Histogram, OpenError, Report};
 
 /// A folder on disk.
 pub(crate) struct Disk {
-    folder: Folder,
     settings: Settings,
     /// None where it could not be opened again after trouble.
     engine: RwLock<Option<Engine>>,
     trouble: Mutex<Trouble>,
     syncs: Mutex<Histogram>,
+    /// The last to go: its lock keeps others out until the engine is closed.
+    folder: Folder,
 }
 
 impl Disk {
     /// Opens a folder, and makes it where it is not there.
-    pub(crate) fn open(config: &Config) -> Result<(Self, Report), OpenError> {
-        let settings =
-            Settings { cache_bytes: config.cache_bytes, buffer_bytes: config.buffer_bytes };
-        let (folder, created) = Folder::open(&config.folder)?;
+    pub(crate) fn open(
+        config: &Config,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<(Self, Report), OpenError> {
+        let (folder, created) = Folder::open(&config.folder, random)?;
+        let settings = Settings {
+            cache_bytes: config.cache_bytes,
+            buffer_bytes: config.buffer_bytes,
+            seal: folder.seal(),
+        };
         let (engine, repair) = open(&folder, settings).map_err(|fault| match fault {
             Fault::Corrupt(detail) => folder.corrupt(detail),
             other => folder.refused(&other.to_string()),
@@ -50,11 +59,11 @@ impl Disk {
         let Repair { torn, corrupt, .. } = repair;
         let report = Report { created, corrupt, torn, ..Report::default() };
         let disk = Self {
-            folder,
             settings,
             engine: RwLock::new(Some(engine)),
             trouble: Mutex::new(Trouble::None),
             syncs: Mutex::default(),
+            folder,
         };
         Ok((disk, report))
     }
@@ -184,6 +193,18 @@ impl Storage for Disk {
     }
 }
 
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let trouble = std::mem::replace(&mut *self.trouble(), Trouble::None);
+        if let Trouble::Full { refused: Some(refused), .. } = trouble {
+            // As the engine closes it writes what it still has of that batch, if there is room by now.
+            if let Err(fault) = self.reopen(Some(&refused)) {
+                tracing::warn!("what was refused without room could not be looked for: {fault}");
+            }
+        }
+    }
+}
+
 impl std::fmt::Debug for Disk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Disk").field("folder", &self.folder).finish_non_exhaustive()
@@ -237,10 +258,13 @@ impl View for Held<'_> {
 
 /// Opens the engine, with its journals put in order.
 fn open(folder: &Folder, settings: Settings) -> Result<(Engine, Repair), Fault> {
-    let mut repair = Repair::prepare(&folder.data(), &folder.damaged())
-        .map_err(|error| Fault::Unknown(error.to_string()))?;
-    let engine = Engine::open(&folder.data(), settings)?;
-    repair.finish(&engine)?;
+    let (data, seal) = (folder.data(), settings.seal);
+    if !data.exists() {
+        folder.make_data(|path| Engine::open(path, settings).map(drop))?;
+    }
+    let mut repair = Repair::prepare(&data, &folder.damaged(), &seal)?;
+    let engine = Engine::open(&data, settings)?;
+    repair.finish(&engine, &seal)?;
     Ok((engine, repair))
 }
 

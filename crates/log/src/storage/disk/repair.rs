@@ -14,7 +14,7 @@ use std::{
 use super::{
     engine::{Engine, Fault},
     folder::sync_folder,
-    journal::{self, Step, Walk},
+    journal::{self, Seal, Step, Walk},
 };
 use crate::Place;
 
@@ -30,15 +30,15 @@ pub(super) struct Repair {
 
 impl Repair {
     /// Looks through the journals, before the engine does.
-    pub(super) fn prepare(data: &Path, damaged: &Path) -> io::Result<Self> {
+    pub(super) fn prepare(data: &Path, damaged: &Path, seal: &Seal) -> io::Result<Self> {
         if let Some(saved) = Saved::find(data, damaged)? {
             saved.cut()?;
             return Ok(Self { saved: Some(saved), ..Self::default() });
         }
         let journals = journals(data)?;
         let mut number = 0;
-        for (index, path) in journals.iter().enumerate() {
-            let Some(end) = End::of(path, &mut number)? else { continue };
+        for (index, (_, path)) in journals.iter().enumerate() {
+            let Some(end) = End::of(path, &mut number, seal)? else { continue };
             let later = &journals[index + 1..];
             let mut repair = Self::default();
             match end {
@@ -64,10 +64,10 @@ impl Repair {
     }
 
     /// Writes what was set aside.
-    pub(super) fn finish(&mut self, engine: &Engine) -> Result<(), Fault> {
+    pub(super) fn finish(&mut self, engine: &Engine, seal: &Seal) -> Result<(), Fault> {
         let Some(saved) = self.saved.take() else { return Ok(()) };
-        saved.write(engine, &mut self.corrupt)?;
-        saved.done().map_err(|error| Fault::Unknown(error.to_string()))
+        saved.write(engine, seal, &mut self.corrupt)?;
+        Ok(saved.done()?)
     }
 }
 
@@ -85,7 +85,7 @@ enum End {
 
 impl End {
     /// None: it is whole, up to zeros. Numbers go on from the journal before.
-    fn of(path: &Path, number: &mut u64) -> io::Result<Option<Self>> {
+    fn of(path: &Path, number: &mut u64, seal: &Seal) -> io::Result<Option<Self>> {
         let mut walk = Walk::new(BufReader::with_capacity(64 << 10, File::open(path)?), 0);
         let mut begins = 0;
         loop {
@@ -105,7 +105,7 @@ impl End {
             return Ok(None);
         }
         let used = rest.len() as u64;
-        let next = journal::next_batch(&rest);
+        let next = journal::next_batch(&rest, seal);
         Ok(Some(match next {
             Some(_) => Self::Damaged { at },
             None => Self::Unfinished { at, used: at + used },
@@ -126,12 +126,17 @@ struct Saved {
 
 impl Saved {
     /// Copies a journal that is to be cut, and those behind it.
-    fn set_aside(damaged: &Path, path: &Path, at: u64, later: &[PathBuf]) -> io::Result<Self> {
+    fn set_aside(
+        damaged: &Path,
+        path: &Path,
+        at: u64,
+        later: &[(u64, PathBuf)],
+    ) -> io::Result<Self> {
         fs::create_dir_all(damaged)?;
         let folder = damaged.join((fs::read_dir(damaged)?.count() + 1).to_string());
         fs::create_dir_all(&folder)?;
         let mut names = Vec::new();
-        for path in std::iter::once(path).chain(later.iter().map(PathBuf::as_path)) {
+        for path in std::iter::once(path).chain(later.iter().map(|(_, path)| path.as_path())) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let copy = folder.join(&name);
             fs::copy(path, &copy)?;
@@ -147,6 +152,7 @@ impl Saved {
         fs::rename(&draft, saved.folder.join(LIST))?;
         sync_folder(&saved.folder)?;
         sync_folder(damaged)?;
+        sync_folder(damaged.parent().unwrap_or(damaged))?;
         Ok(saved)
     }
 
@@ -182,12 +188,11 @@ impl Saved {
     }
 
     /// Writes all whole batches behind the cut, in order, and tells where there are none.
-    fn write(&self, engine: &Engine, corrupt: &mut Vec<Place>) -> Result<(), Fault> {
+    fn write(&self, engine: &Engine, seal: &Seal, corrupt: &mut Vec<Place>) -> Result<(), Fault> {
         let mut from = self.at;
         for name in &self.names {
             let path = self.folder.join(name);
-            let bytes =
-                read_from(&path, from).map_err(|error| Fault::Unknown(error.to_string()))?;
+            let bytes = read_from(&path, from)?;
             let mut at = 0;
             loop {
                 let mut walk = Walk::new(&bytes[at..], at as u64);
@@ -199,7 +204,7 @@ impl Saved {
                 if rest.is_empty() {
                     break;
                 }
-                let next = journal::next_batch(rest);
+                let next = journal::next_batch(rest, seal);
                 let until = from + next.map_or(bytes.len(), |next| bad + next) as u64;
                 let detail = format!("bytes {} to {until} are damaged", from + bad as u64);
                 corrupt.push(journal_place(&path, detail));
@@ -210,7 +215,7 @@ impl Saved {
             }
             from = 0;
         }
-        engine.sync()
+        engine.sync_much()
     }
 
     /// Nothing is left to be written.
@@ -220,8 +225,8 @@ impl Saved {
     }
 }
 
-/// The journals, the oldest first.
-fn journals(data: &Path) -> io::Result<Vec<PathBuf>> {
+/// The journals with their numbers, the oldest first.
+pub(super) fn journals(data: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let entries = match fs::read_dir(data) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -235,7 +240,7 @@ fn journals(data: &Path) -> io::Result<Vec<PathBuf>> {
         journals.extend(number.map(|number| (number, path)));
     }
     journals.sort_unstable();
-    Ok(journals.into_iter().map(|(_, path)| path).collect())
+    Ok(journals)
 }
 
 /// What is in a file from a place on, up to the last byte that is not zero.
