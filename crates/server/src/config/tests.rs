@@ -173,6 +173,7 @@ fn what_cannot_be_is_told_with_the_cure() {
         ("[limits]\nhead_bytes = 100", "limits.head_bytes", "8 KiB"),
         ("[namespaces.'a:b']", "namespaces.a:b", "`:`"),
         ("[namespaces.a]\nretention = { count = 0 }", "namespaces.a.retention.count", "1 record"),
+        ("[namespaces.a]\npublish_rate = 0", "namespaces.a.publish_rate", "1 or more"),
         (
             "[namespaces.a]\nmessage_bytes = '1 GiB'",
             "namespaces.a.message_bytes",
