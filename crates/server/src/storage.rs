@@ -30,7 +30,10 @@ impl Storage {
         namespaces: &Namespaces,
         wake: Arc<Notify>,
     ) -> Result<Self, StartError> {
-        let memory = Memory::new(MemoryLimits::default(), rand::random());
+        let mut limits = MemoryLimits::default();
+        limits.streams = config.limits.memory_streams;
+        limits.bytes = config.limits.memory_bytes.0;
+        let memory = Memory::new(limits, rand::random());
         if namespaces.iter().all(|(_, namespace)| namespace.durability == Durability::Memory) {
             return Ok(Self::Memory(Box::new(memory)));
         }
