@@ -220,7 +220,7 @@ fn development_mode_is_for_loopback_without_credentials() {
 }
 
 #[test]
-fn a_time_or_a_number_that_no_clock_has_is_refused() {
+fn a_time_that_no_clock_has_is_refused() {
     for file in
         ["[shutdown]\ntimeout = '500000000000 years'", "[limits]\nevents_interval = '101 years'"]
     {
