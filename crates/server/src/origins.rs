@@ -22,6 +22,8 @@ pub(crate) enum Foreign {
     Origin(String),
     /// It names a host that is not this machine, in development mode.
     Host(String),
+    /// A proxy on this machine says that it came from elsewhere, in development mode.
+    Forwarded(String),
 }
 
 impl Origins {
@@ -39,6 +41,9 @@ impl Origins {
         let host = host(uri, headers);
         if self.loopback && !is_loopback_authority(host) {
             return Err(Foreign::Host(host.to_owned()));
+        }
+        if let Some(from) = elsewhere(headers).filter(|_| self.loopback) {
+            return Err(Foreign::Forwarded(from.to_owned()));
         }
         match origin(headers) {
             Some(origin) if !self.permits(origin, host) => Err(Foreign::Origin(origin.to_owned())),
@@ -72,6 +77,10 @@ impl Foreign {
                 "`{host}` is not a name of this machine, and development mode serves only this \
                  machine: use localhost, or configure credentials"
             ),
+            Self::Forwarded(from) => format!(
+                "a proxy brings this from {from}, and development mode serves only this machine: \
+                 configure credentials, by `longwire init` for example"
+            ),
         }
     }
 }
@@ -84,6 +93,19 @@ pub(crate) fn origin(headers: &HeaderMap) -> Option<&str> {
 fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
     let header = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     header.or_else(|| uri.authority().map(Authority::as_str)).unwrap_or("")
+}
+
+/// What a proxy says to be the origin of a request, or the host that it was for, if that is not this machine.
+fn elsewhere(headers: &HeaderMap) -> Option<&str> {
+    let is_here = |text: &str| {
+        let address = text.trim_matches(['[', ']']).parse::<IpAddr>();
+        address.is_ok_and(|it| it.to_canonical().is_loopback()) || is_loopback_authority(text)
+    };
+    let values = FORWARDED.iter().flat_map(|name| headers.get_all(*name));
+    values
+        .flat_map(|value| value.to_str().unwrap_or("(not ASCII)").split(','))
+        .map(str::trim)
+        .find(|text| !is_here(text))
 }
 
 fn is_loopback_authority(host: &str) -> bool {
@@ -102,6 +124,11 @@ fn is_loopback(host: &Host<&str>) -> bool {
         Host::Ipv6(address) => IpAddr::from(*address).is_loopback(),
     }
 }
+
+/// Headers by which proxies tell whom a request is from, and which host it was for. What is in the last one is not looked
+/// into: it is never this machine alone.
+const FORWARDED: &[&str] =
+    &["x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip", "forwarded"];
 
 #[cfg(test)]
 mod tests {
@@ -128,6 +155,37 @@ mod tests {
         assert!(!check(&origins, Some("http://localhost:3000"), "api.example"));
         assert!(!check(&origins, Some("null"), "api.example"));
         assert!(check(&Origins::new(&["*".to_owned()], false), Some("null"), "api.example"));
+    }
+
+    #[test]
+    fn what_a_proxy_brings_from_elsewhere_is_not_for_development_mode() {
+        let check = |name: &'static str, value: &str, loopback| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:8000"));
+            headers.insert(name, HeaderValue::from_str(value).expect("a header"));
+            let origins = Origins::new(&[], loopback);
+            origins.check(&Uri::from_static("/v1/channels"), &headers)
+        };
+        for (name, value) in [
+            ("x-forwarded-for", "203.0.113.7"),
+            ("x-forwarded-for", "127.0.0.1, 203.0.113.7"),
+            ("x-forwarded-for", "unknown"),
+            ("x-forwarded-host", "abc.tunnel.example"),
+            ("x-real-ip", "2001:db8::1"),
+            ("forwarded", "for=203.0.113.7"),
+        ] {
+            let foreign = check(name, value, true).expect_err(value);
+            assert!(foreign.words().contains("configure credentials"), "{}", foreign.words());
+            assert_eq!(check(name, value, false), Ok(()), "{value}");
+        }
+        for (name, value) in [
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-forwarded-for", "::1, ::ffff:127.0.0.1"),
+            ("x-forwarded-host", "localhost:5173"),
+            ("x-real-ip", "[::1]"),
+        ] {
+            assert_eq!(check(name, value, true), Ok(()), "{value}");
+        }
     }
 
     #[test]

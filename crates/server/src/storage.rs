@@ -1,6 +1,6 @@
 //! Where streams live: in memory, and in the log.
 
-use std::{fs, sync::Arc, time::Instant};
+use std::{fs, io, path::Path, sync::Arc, time::Instant};
 
 use longwire_hub::{
     Durability, Namespaces, Now,
@@ -30,11 +30,14 @@ impl Storage {
         namespaces: &Namespaces,
         wake: Arc<Notify>,
     ) -> Result<Self, StartError> {
-        let memory = Memory::new(MemoryLimits::default(), rand::random());
+        let mut limits = MemoryLimits::default();
+        limits.streams = config.limits.memory_streams;
+        limits.bytes = config.limits.memory_bytes.0;
+        let memory = Memory::new(limits, rand::random());
         if namespaces.iter().all(|(_, namespace)| namespace.durability == Durability::Memory) {
             return Ok(Self::Memory(Box::new(memory)));
         }
-        fs::create_dir_all(&config.data)
+        make_folder(&config.data)
             .map_err(|error| StartError::Data { folder: config.data.clone(), error })?;
         let wake = Arc::new(move || wake.notify_one());
         let settings = longwire_log::Config::new(config.data.join(LOG_FOLDER));
@@ -88,6 +91,15 @@ impl Broker for Storage {
             Self::Other(broker) => broker.poll_timeout(),
         }
     }
+}
+
+/// Makes the data folder, if it is not there: for its owner alone, since what is published lies in it.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// Where the log lies in the data folder.

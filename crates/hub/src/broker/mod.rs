@@ -285,7 +285,7 @@ impl fmt::Display for Error {
                 "the disk is full: free some space on it; reads and channels in memory go on",
             ),
             Self::NoRoom => f.write_str(
-                "the channels in memory hold as much as they may: raise the limit of memory, or keep less of each",
+                "the channels in memory hold as much as they may: raise the limits of memory (`memory_bytes`, `memory_streams`), or keep less of each",
             ),
             Self::Failed(cause) => write!(
                 f,

@@ -242,14 +242,25 @@ impl Rates {
         namespace: &Arc<Namespace>,
         now: Tick,
     ) -> Result<(), u64> {
-        let own = namespace.publish_rate.map(|rate| (rate, self.of(namespace, now)));
-        let own_wait = own.as_ref().map_or(0, |(rate, own)| own.wait(*rate, 1, now));
+        let own = namespace.publish_rate.map(|rate| (rate, self.place(namespace)));
+        let own_wait = match own {
+            Some((rate, Some(at))) => self.buckets[at].1.wait(rate, 1, now),
+            // Nothing was taken of it.
+            Some((_, None)) | None => 0,
+        };
         let wait = bucket.wait(rate, 1, now).max(own_wait);
         if wait > 0 {
             return Err(wait);
         }
         bucket.take(rate, now);
-        if let Some((rate, own)) = own {
+        if let Some((rate, at)) = own {
+            let at = at.unwrap_or_else(|| {
+                // Among them may be namespaces that others have replaced.
+                self.forget_full(now);
+                self.buckets.push((Arc::clone(namespace), Bucket::new(now)));
+                self.buckets.len() - 1
+            });
+            let own = &mut self.buckets[at].1;
             own.take(rate, now);
             let full_at = own.full_in(rate, now).map_or(NEVER, |wait| now.saturating_add(wait));
             self.full_at = self.full_at.max(full_at);
@@ -257,15 +268,8 @@ impl Rates {
         Ok(())
     }
 
-    fn of(&mut self, namespace: &Arc<Namespace>, now: Tick) -> &mut Bucket {
-        let known = self.buckets.iter().position(|(it, _)| Arc::ptr_eq(it, namespace));
-        let at = known.unwrap_or_else(|| {
-            // Among them may be namespaces that others have replaced.
-            self.forget_full(now);
-            self.buckets.push((Arc::clone(namespace), Bucket::new(now)));
-            self.buckets.len() - 1
-        });
-        &mut self.buckets[at].1
+    fn place(&self, namespace: &Arc<Namespace>) -> Option<usize> {
+        self.buckets.iter().position(|(it, _)| Arc::ptr_eq(it, namespace))
     }
 
     /// Forgets those that are as good as new.

@@ -184,7 +184,7 @@ fn publications_of_a_session_are_answered_in_their_order() {
 fn what_goes_wrong_in_the_broker_has_its_code_and_cure() {
     for (error, code, words) in [
         (broker::Error::Full, ErrorCode::StorageFull, "free some space"),
-        (broker::Error::NoRoom, ErrorCode::Unavailable, "raise the limit of memory"),
+        (broker::Error::NoRoom, ErrorCode::Unavailable, "raise the limits of memory"),
         (broker::Error::Failed("fsync".into()), ErrorCode::StorageFailed, "start the server again"),
         (broker::Error::Corrupt("x".into()), ErrorCode::Internal, "damaged at x"),
         (broker::Error::Invalid("so".into()), ErrorCode::BadRequest, "so"),

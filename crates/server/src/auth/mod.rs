@@ -27,7 +27,8 @@ use crate::{
 
 /// Tells who somebody is by what they present.
 pub trait Authoriser: Send + Sync + 'static {
-    /// Who it is, at this time in milliseconds since 1970.
+    /// Who it is, at this time in milliseconds since 1970. Runs in a task: what waits or blocks belongs into
+    /// [`Authorisation::Pending`].
     fn authorise(&self, credentials: &Credentials, unix_ms: u64) -> Authorisation;
 }
 
@@ -203,6 +204,13 @@ fn unauthenticated(words: impl Into<String>) -> Denied {
         close: CloseCode::UNAUTHENTICATED,
         refusal: Refusal::new(ErrorCode::Unauthenticated, words),
     }
+}
+
+/// An authoriser that panicked.
+pub(crate) fn failed() -> Denied {
+    let words =
+        "who this is could not be found out: this is a fault of the server, please report it";
+    Denied { close: CloseCode::INTERNAL, refusal: Refusal::new(ErrorCode::Internal, words) }
 }
 
 fn expired(words: &str) -> Denied {

@@ -146,6 +146,19 @@ fn a_token_needs_a_signature_that_is_accepted_here() {
 }
 
 #[test]
+fn a_token_with_a_header_that_has_to_be_known_is_refused() {
+    let gate = Gate::new(|_| {});
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes());
+    let header = json!({ "alg": "HS256", "crit": ["once"], "once": true });
+    let body = json!({ "exp": seconds() + 600 });
+    let token =
+        signed_by_hand(&header, &body, |message| ring::hmac::sign(&key, message).as_ref().to_vec());
+    let (code, _, words) = gate.denied(Some(&token), None);
+    assert_eq!(code, ErrorCode::Unauthenticated);
+    assert!(words.contains("`crit`, once"), "{words}");
+}
+
+#[test]
 fn an_ed25519_key_is_taken_as_pem_and_as_base64() {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a seed");
     let raw = pair.public_key().as_ref();

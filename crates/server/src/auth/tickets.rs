@@ -10,7 +10,7 @@ use super::{
     crypto,
     tokens::{BadToken, bad_token},
 };
-use crate::config::Action;
+use crate::{config::Action, storage::make_folder};
 
 /// Signs tickets, and knows its own.
 pub(super) struct Tickets {
@@ -84,7 +84,7 @@ pub(super) fn kept_secret(data: &Path) -> io::Result<Vec<u8>> {
         Err(error) => return Err(error),
     }
     let secret = rand::random::<[u8; SECRET_LEN]>();
-    fs::create_dir_all(data)?;
+    make_folder(data)?;
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

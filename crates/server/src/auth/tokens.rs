@@ -36,9 +36,18 @@ impl TokenKeys {
 
     /// What a token says, once its signature and its times are right.
     pub(super) fn read(&self, token: &str) -> Result<Claims, BadToken> {
-        let algorithm = jsonwebtoken::decode_header(token)
-            .map_err(|error| BadToken::Invalid(format!("the token is no JSON Web Token: {error}")))?
-            .alg;
+        let header = jsonwebtoken::decode_header(token).map_err(|error| {
+            BadToken::Invalid(format!("the token is no JSON Web Token: {error}"))
+        })?;
+        if let Some(names) = header.crit {
+            // Whoever does not know them must not take the token (RFC 7515 section 4.1.11).
+            let words = format!(
+                "the token's header has `crit`, {}, which nothing here knows: sign without it",
+                names.join(", ")
+            );
+            return Err(BadToken::Invalid(words));
+        }
+        let algorithm = header.alg;
         let key = match algorithm {
             Algorithm::HS256 => self.hmac.as_ref().ok_or("HS256 needs `auth.hmac_secret`"),
             Algorithm::EdDSA => {

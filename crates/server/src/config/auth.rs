@@ -47,11 +47,11 @@ pub struct ApiKey {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Action {
-    /// Read what is published.
+    /// Read what is published, from anywhere in the stream.
     Subscribe,
     /// Publish.
     Publish,
-    /// Read what is kept.
+    /// Read what is kept without subscribing.
     History,
     /// End and delete streams, list channels, see and end connections.
     Manage,

@@ -30,6 +30,11 @@ pub struct LimitsConfig {
     /// Bytes that may wait for one client; beyond it each of its subscriptions does what its policy says. Default:
     /// 256 KiB.
     pub queue_bytes: Size,
+    /// Streams in memory at a time. Beyond it those are forgotten that have rested longest; where all are in use, what needs
+    /// another is `unavailable`. Default: 100,000.
+    pub memory_streams: usize,
+    /// Bytes that the streams in memory hold together. Beyond it as with their number. Default: 256 MiB.
+    pub memory_bytes: Size,
     /// Time for the first bytes of a connection, for a WebSocket's opening handshake, for a client's `connect`, and for
     /// finding out who it is where somebody else has to be asked. Default: 10 s.
     pub connect_timeout: Span,
@@ -72,6 +77,8 @@ impl Default for LimitsConfig {
             subscriptions: 128,
             publish_rate: 1000,
             queue_bytes: Size(256 << 10),
+            memory_streams: 100_000,
+            memory_bytes: Size(256 << 20),
             connect_timeout: Span::seconds(10),
             idle_timeout: Span::seconds(75),
             request_timeout: Span::seconds(30),
@@ -100,6 +107,8 @@ impl LimitsConfig {
             ("subscriptions", u64::from(self.subscriptions)),
             ("publish_rate", u64::from(self.publish_rate)),
             ("queue_bytes", self.queue_bytes.0),
+            ("memory_streams", self.memory_streams as u64),
+            ("memory_bytes", self.memory_bytes.0),
         ];
         let times = [
             ("connect_timeout", self.connect_timeout),

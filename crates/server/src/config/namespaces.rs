@@ -159,6 +159,11 @@ impl NamespaceConfig {
         if self.history_limit == Some(0) {
             return invalid("history_limit", "an answer needs at least 1 record".to_owned());
         }
+        if self.publish_rate == Some(0) {
+            let words = "0 would hold every publication for ever: write 1 or more, or let nobody \
+                         publish by `access` and the rights of tokens";
+            return invalid("publish_rate", words.to_owned());
+        }
         if let Some(bytes) = self.message_bytes.filter(|bytes| *bytes > message_bytes) {
             let words = format!(
                 "{bytes} is more than a client may send, `limits.message_bytes` = {message_bytes}: \

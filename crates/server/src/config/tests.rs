@@ -173,6 +173,7 @@ fn what_cannot_be_is_told_with_the_cure() {
         ("[limits]\nhead_bytes = 100", "limits.head_bytes", "8 KiB"),
         ("[namespaces.'a:b']", "namespaces.a:b", "`:`"),
         ("[namespaces.a]\nretention = { count = 0 }", "namespaces.a.retention.count", "1 record"),
+        ("[namespaces.a]\npublish_rate = 0", "namespaces.a.publish_rate", "1 or more"),
         (
             "[namespaces.a]\nmessage_bytes = '1 GiB'",
             "namespaces.a.message_bytes",
@@ -219,7 +220,7 @@ fn development_mode_is_for_loopback_without_credentials() {
 }
 
 #[test]
-fn a_time_or_a_number_that_no_clock_has_is_refused() {
+fn a_time_that_no_clock_has_is_refused() {
     for file in
         ["[shutdown]\ntimeout = '500000000000 years'", "[limits]\nevents_interval = '101 years'"]
     {

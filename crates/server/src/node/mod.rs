@@ -6,6 +6,7 @@ mod sessions;
 use std::{
     collections::HashMap,
     fmt,
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,6 +14,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use futures_util::FutureExt;
 use longwire_channel::{Epoch, Record, Refusal};
 use longwire_hub::{
     Answer, Credentials, Effect, Hub, HubConfig, Input, Now, SessionId, Target,
@@ -29,7 +31,7 @@ use tracing::{debug, error};
 pub(crate) use self::handle::{NodeHandle, Snapshot, Visitor};
 use self::{handle::Command, sessions::Sessions};
 use crate::{
-    auth::{Authorisation, Authoriser},
+    auth::{self, Authoriser},
     pipe::{Live, LiveKey},
     storage::Storage,
 };
@@ -42,7 +44,7 @@ pub(crate) struct Node {
     requests: Slab<oneshot::Sender<Result<Answer, Refusal>>>,
     authoriser: Arc<dyn Authoriser>,
     authorise_timeout: Duration,
-    /// Sessions of which somebody else is asked who they are. Whoever leaves is asked about no more.
+    /// Sessions of which it is being found out who they are. Whoever leaves is asked about no more.
     asking: HashMap<SessionId, AbortOnDropHandle<()>>,
     handle: NodeHandle,
     commands: mpsc::Receiver<Command>,
@@ -208,7 +210,7 @@ impl Node {
             Effect::Send { session, message } => self.sessions.send(session, &message),
             Effect::Deliver { epoch, record, to } => self.deliver(epoch, &record, &to),
             Effect::Authenticate { session, credentials } => {
-                self.authenticate(session, &credentials);
+                self.authenticate(session, credentials);
             }
             Effect::Broker { token, request } => self.storage.submit(token, request, self.now),
             Effect::Respond { request, outcome } => {
@@ -245,20 +247,19 @@ impl Node {
         }
     }
 
-    fn authenticate(&mut self, session: SessionId, credentials: &Credentials) {
-        match self.authoriser.authorise(credentials, self.now.unix_ms) {
-            Authorisation::Decided(outcome) => {
-                self.hub.handle(Input::Authenticated { session, outcome }, self.now);
-            }
-            pending @ Authorisation::Pending(_) => {
-                let (handle, limit) = (self.handle.clone(), self.authorise_timeout);
-                let asked = tokio::spawn(async move {
-                    let outcome = pending.decide(limit).await;
-                    handle.input(Input::Authenticated { session, outcome }).await;
-                });
-                self.asking.insert(session, AbortOnDropHandle::new(asked));
-            }
-        }
+    /// Finds out who it is in a task of its own: checking a signature takes its time, and everybody else's would wait.
+    fn authenticate(&mut self, session: SessionId, credentials: Credentials) {
+        let (authoriser, handle) = (self.authoriser.clone(), self.handle.clone());
+        let (limit, unix_ms) = (self.authorise_timeout, self.now.unix_ms);
+        let asked = tokio::spawn(async move {
+            let deciding =
+                async { authoriser.authorise(&credentials, unix_ms).decide(limit).await };
+            // Somebody else's code: were it to panic, its client would wait for ever.
+            let outcome = AssertUnwindSafe(deciding).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|_| Err(auth::failed()));
+            handle.input(Input::Authenticated { session, outcome }).await;
+        });
+        self.asking.insert(session, AbortOnDropHandle::new(asked));
     }
 
     fn await_drained(&self, session: SessionId) {

@@ -100,6 +100,25 @@ async fn whoever_is_still_being_asked_about_does_not_hold_up_the_end() {
     assert_eq!(shutdown.await.expect("no panic").cut, 0);
 }
 
+/// A fault in somebody else's code.
+struct Panicking;
+
+impl Authoriser for Panicking {
+    fn authorise(&self, _: &Credentials, _: u64) -> Authorisation {
+        panic!("of the authoriser");
+    }
+}
+
+#[tokio::test]
+async fn an_authoriser_that_panics_ends_its_client_alone() {
+    let server = TestServer::asking(Panicking, |_| {}).await;
+    for _ in 0..2 {
+        let mut client = Client::open(server.addr()).await;
+        client.say(&json!({ "type": "connect", "id": 1, "token": "x" })).await;
+        assert_eq!(client.end().await.1, 4003);
+    }
+}
+
 /// Knows everybody at once, for good.
 struct Known;
 

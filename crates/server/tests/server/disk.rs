@@ -66,3 +66,16 @@ async fn two_channels_are_each_where_their_namespace_says() {
     assert_eq!(names.len(), 1, "{channels}");
     assert_eq!(names[0]["channel"], "kept:1");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_published_is_readable_for_the_owner_alone() {
+    let server = TestServer::with(|config| {
+        config.data = config.data.join("made");
+        config.namespaces.clear();
+    })
+    .await;
+    let folder = std::fs::metadata(&server.config.data).expect("it was made");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&folder.permissions());
+    assert_eq!(mode & 0o777, 0o700);
+}

@@ -192,3 +192,18 @@ async fn a_batch_is_counted_before_it_is_kept() {
     let broadcast = post(server.addr(), "/v1/broadcast", body).send().await;
     broadcast.assert_refused(413, "too_large", "1500 channels at once, and 1000 may be");
 }
+
+#[tokio::test]
+async fn so_many_streams_are_in_memory_and_those_in_use_stay() {
+    let server = TestServer::with(|config| config.limits.memory_streams = 2).await;
+    for channel in ["a", "b", "c"] {
+        let path = format!("/v1/channels/{channel}/messages");
+        post(server.addr(), &path, "x").send().await.ok();
+    }
+    let listed = get(server.addr(), "/v1/channels").send().await.ok();
+    assert_eq!(listed["channels"].as_array().map(Vec::len), Some(2), "{listed}");
+    let subscriptions = json!([{ "sub": 1, "channel": "d" }, { "sub": 2, "channel": "e" }]);
+    let _held = Client::connect(server.addr(), subscriptions).await;
+    let refused = post(server.addr(), "/v1/channels/f/messages", "x").send().await;
+    refused.assert_refused(503, "unavailable", "memory_streams");
+}
