@@ -160,6 +160,10 @@ pub(crate) fn write(shared: &Shared, mut machine: Machine, config: &Config) {
     let mut pace = Pace::new(config.longest_window);
     let mut commit_us = crate::Histogram::default();
     let mut sweep_at = Instant::now() + config.sweep_interval;
+    let show = |machine: &Machine, commit_us: &crate::Histogram| {
+        let stats = Stats { commit_us: commit_us.clone(), ..machine.stats().clone() };
+        lock(&shared.stats).0 = stats;
+    };
     while let Some(requests) = shared.gather(&pace, sweep_at) {
         for (token, request) in requests {
             machine.submit(token, request);
@@ -174,15 +178,16 @@ pub(crate) fn write(shared: &Shared, mut machine: Machine, config: &Config) {
             while let Some(completion) = machine.poll() {
                 completions.push_back(completion);
             }
+            // First, so that whoever has an answer finds it counted.
+            show(&machine, &commit_us);
             shared.complete(completions);
         }
         let now = Instant::now();
         if now >= sweep_at {
             let pause = if machine.sweep(unix_ms()) { SLICE_EVERY } else { config.sweep_interval };
             sweep_at = Instant::now() + pause;
+            show(&machine, &commit_us);
         }
-        let stats = Stats { commit_us: commit_us.clone(), ..machine.stats().clone() };
-        lock(&shared.stats).0 = stats;
     }
 }
 
