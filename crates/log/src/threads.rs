@@ -162,6 +162,10 @@ pub(crate) fn write(shared: &Shared, mut machine: Machine, config: &Config) {
     let mut commit_us = crate::Histogram::default();
     let mut sweep_at = Instant::now() + config.sweep_interval;
     let mut taken = VecDeque::new();
+    let show = |machine: &Machine, commit_us: &crate::Histogram| {
+        let stats = Stats { commit_us: commit_us.clone(), ..machine.stats().clone() };
+        lock(&shared.stats).0 = stats;
+    };
     while let Some(requests) = shared.gather(&pace, sweep_at) {
         for (token, request) in requests {
             taken.push_back(token);
@@ -181,6 +185,8 @@ pub(crate) fn write(shared: &Shared, mut machine: Machine, config: &Config) {
                 taken.pop_front();
                 completions.push_back(completion);
             }
+            // First, so that whoever has an answer finds it counted.
+            show(&machine, &commit_us);
             shared.complete(completions);
         }
         let now = Instant::now();
@@ -191,9 +197,8 @@ pub(crate) fn write(shared: &Shared, mut machine: Machine, config: &Config) {
             });
             let pause = if more { SLICE_EVERY } else { config.sweep_interval };
             sweep_at = Instant::now() + pause;
+            show(&machine, &commit_us);
         }
-        let stats = Stats { commit_us: commit_us.clone(), ..machine.stats().clone() };
-        lock(&shared.stats).0 = stats;
     }
 }
 
