@@ -45,6 +45,29 @@ fn a_deleted_stream_begins_a_new_epoch_also_after_its_end() {
 }
 
 #[test]
+fn many_small_streams_that_were_deleted_go_with_few_slices() {
+    let mut log = Simulated::new();
+    let mut slices = 0;
+    for round in 0..3 {
+        for number in 0..200 {
+            let name = format!("{round}:{number}");
+            log.append(keyed(&name, 1, "x", "key"));
+            log.ask(Request::Delete { stream: stream(&name) }).expect("it is deleted");
+        }
+        // Those of the next round lie before and behind the one at which this stops.
+        slices += 1;
+        log.machine.sweep(1);
+    }
+    while log.machine.sweep(1) {
+        slices += 1;
+    }
+    for table in [Table::Garbage, Table::Records, Table::Keys, Table::States] {
+        assert_eq!(log.disk.keys(table), Vec::<Vec<u8>>::new(), "{table:?}");
+    }
+    assert!(slices < 20, "{slices}");
+}
+
+#[test]
 fn deletion_leaves_nothing_on_the_disk_once_it_is_swept() {
     let mut log = Simulated::new();
     for number in 0..3_000 {

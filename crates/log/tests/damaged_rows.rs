@@ -129,4 +129,11 @@ fn a_stream_of_which_nothing_is_left_begins_a_new_epoch() {
     let appended = log.append(append("a", 200, "y"));
     assert_ne!(appended.epoch, epoch, "no place means two records");
     assert_eq!((appended.epoch, appended.seq), (told.epoch, 1));
+    log.disk.spoil_value(Table::States, &appended.epoch.to_be_bytes());
+    for key in log.disk.keys(Table::Records) {
+        log.lose(Table::Records, key);
+    }
+    log.restart();
+    log.ask(Request::Delete { stream: stream("a") }).expect("it is deleted");
+    assert_eq!(log.disk.keys(Table::Streams), Vec::<Vec<u8>>::new(), "its name goes, too");
 }

@@ -11,7 +11,7 @@ use std::{collections::VecDeque, fmt, sync::Arc};
 use crate::{
     Append, Appended, Completion, Dedup, Handle, LogError, Request, Response, Stats, StreamName,
     layout, lookup, reader,
-    storage::{Batch, CommitError, Storage, Table},
+    storage::{Batch, CommitError, Storage, Table, View as _},
 };
 use streams::Streams;
 use sweep::Sweep;
@@ -249,6 +249,8 @@ impl Machine {
                 self.stats.removed += stream.state.kept();
                 Some(stream.epoch)
             }
+            // Its state is lost, and its row by name is left.
+            Ok(_) if matches!(work.get(Table::Streams, &key), Ok(Some(_))) => None,
             Ok(stream) => {
                 let response = Response::Deleted { epoch: stream.epoch };
                 self.streams.forget_absent(name);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use longwire_log::{
-    Append, Appended, From, Info, LogError, Machine, Order, Page, Read, Request, Response,
-    SimulatedStorage,
+    Append, Appended, Batch, From, Info, LogError, Machine, Order, Page, Read, Request, Response,
+    SimulatedStorage, Storage as _, Table,
 };
 
 use super::{Chance, stream};
@@ -37,6 +37,13 @@ impl Simulated {
 
     pub(crate) fn ask(&mut self, request: Request) -> Result<Response, LogError> {
         self.all(&[request]).pop().expect("one request, one answer")
+    }
+
+    /// A row goes from the disk, below the log.
+    pub(crate) fn lose(&self, table: Table, key: Vec<u8>) {
+        let mut batch = Batch::default();
+        batch.remove(table, key);
+        self.disk.commit(&batch).expect("there is room");
     }
 
     pub(crate) fn append(&mut self, append: Append) -> Appended {
