@@ -104,12 +104,21 @@ const PEAKS: u64 = 4 << 20;
 /// Bytes that may wait for one congested session: `limits.queue_bytes` and a page.
 const PER_CONGESTED: u64 = 1 << 20;
 
+/// What goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Traffic,
+    /// Nothing more is published, and the last answers are awaited.
+    LastAnswers,
+    /// What was acknowledged is all there will be.
+    CatchingUp,
+}
+
 /// The traffic, and what all of its parts share.
 struct Soak {
     plan: Plan,
     shared: Arc<Shared>,
-    /// Told when no more is published.
-    ended: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
 }
 
 struct Shared {
@@ -120,7 +129,7 @@ struct Shared {
     slow: usize,
     /// The mean time between two reconnects of one connection.
     life: Duration,
-    ended: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
     opening: Semaphore,
     delivered: AtomicU64,
     reconnects: AtomicU64,
@@ -151,19 +160,19 @@ impl Soak {
         let mut channels = named("memory", many / 2, 200, KEPT_IN_MEMORY);
         channels.extend(named("disk", many / 2, 200, 0));
         channels.extend(named("busy", 1, 32 << 10, KEPT_BUSY));
-        let (ended, ending) = watch::channel(false);
+        let (phase, told) = watch::channel(Phase::Traffic);
         let shared = Shared {
             address,
             channels,
             busy: 1,
             slow: (plan.connections / 750).max(4),
             life: Duration::from_secs(plan.connections as u64 / RECONNECTS),
-            ended: ending,
+            phase: told,
             opening: Semaphore::new(OPENING),
             delivered: AtomicU64::new(0),
             reconnects: AtomicU64::new(0),
         };
-        Self { plan, shared: Arc::new(shared), ended }
+        Self { plan, shared: Arc::new(shared), phase }
     }
 
     async fn run(self, process: Process, tell: &mut impl FnMut(&Sample)) -> Result<Report> {
@@ -201,17 +210,22 @@ impl Soak {
             tell(&sample);
             samples.push(sample);
         }
-        self.ended.send_replace(true);
+        self.phase.send_replace(Phase::LastAnswers);
         while let Some(ended) = publishers.join_next().await {
             ended??;
         }
+        self.phase.send_replace(Phase::CatchingUp);
         let all = async {
             while let Some(ended) = parts.join_next().await {
                 ended??;
             }
             anyhow::Ok(())
         };
-        timeout(CATCH_UP, all).await.context("not everybody got everything in the end")??;
+        if let Ok(all) = timeout(CATCH_UP, all).await {
+            all?;
+        } else {
+            bail!("{} connections did not get everything in {CATCH_UP:?}", parts.len());
+        }
         let metrics = self.metrics().await?;
         Ok(Report {
             samples,

@@ -11,7 +11,7 @@ use longwire_client::channel::{
 };
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::{Channel, PATIENCE, PER_SOURCE, Shared, content, hear, say};
+use super::{Channel, PATIENCE, PER_SOURCE, Phase, Shared, content, hear, say};
 
 /// Some channels, and how often one of them gets a publication.
 #[derive(Clone, Debug)]
@@ -44,14 +44,14 @@ pub(super) async fn fill(shared: &Shared) -> Result<()> {
 /// Publishes to the channels in turn until the end.
 pub(super) async fn publish(shared: &Shared, group: Group) -> Result<()> {
     let mut publisher = Publisher::open(shared).await?;
-    let mut ended = shared.ended.clone();
+    let mut phase = shared.phase.clone();
     let mut interval = interval(group.every);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for index in group.channels.clone().cycle() {
         tokio::select! {
             _ = interval.tick() => {}
             // An error says that nobody is there to wait for.
-            _ = ended.wait_for(|ended| *ended) => return Ok(()),
+            _ = phase.wait_for(|phase| *phase > Phase::Traffic) => return Ok(()),
         }
         publisher.publish(&shared.channels[index]).await?;
     }

@@ -12,7 +12,7 @@ use longwire_client::channel::{
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Channel, PATIENCE, Shared, content, hear, say};
+use super::{Channel, PATIENCE, Phase, Shared, content, hear, say};
 
 /// Follows a channel to the end, over several connections. `opened` is told of the first.
 pub(super) async fn follow(
@@ -97,17 +97,17 @@ impl Follower<'_> {
         until: Instant,
         slow: bool,
     ) -> Result<After> {
-        let mut ended = self.shared.ended.clone();
+        let mut phase = self.shared.phase.clone();
         // At once, so that the first catching up, and the memory it takes, is long over when growth is judged.
         let mut pause_at = Instant::now();
         loop {
-            let is_over = *ended.borrow();
+            let is_over = *phase.borrow() == Phase::CatchingUp;
             if is_over && self.seq() == self.channel.tail.load(Ordering::Acquire) {
                 return Ok(After::End);
             }
             if slow && !is_over && Instant::now() >= pause_at {
                 // Nothing is read until this is over, or everything is.
-                let _ = timeout(PAUSE, ended.wait_for(|ended| *ended)).await;
+                let _ = timeout(PAUSE, phase.wait_for(|phase| *phase == Phase::CatchingUp)).await;
                 pause_at = Instant::now() + PAUSE;
                 // It may be over meanwhile, and `changed` says that once.
                 continue;
@@ -115,7 +115,7 @@ impl Follower<'_> {
             let messages = tokio::select! {
                 messages = hear(socket) => messages?,
                 () = sleep_until(until), if !is_over => return Ok(After::Another),
-                changed = ended.changed(), if !is_over => {
+                changed = phase.changed(), if !is_over => {
                     changed?;
                     continue;
                 }
