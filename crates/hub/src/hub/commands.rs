@@ -201,7 +201,7 @@ impl Hub {
         Err(Refusal::new(
             ErrorCode::Forbidden,
             format!(
-                "it is not allowed to {} {channel}: the token needs a pattern that matches it, with {:?}",
+                "it is not allowed to {} {channel}: that takes a token with a pattern that matches it, and with {:?}",
                 verb(action),
                 action.name()
             ),

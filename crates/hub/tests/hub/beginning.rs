@@ -111,7 +111,7 @@ fn what_the_token_does_not_allow_is_refused_with_the_cure() {
     let refusal =
         hall.try_subscribe(session, subscribe(2, "news", Start::Now, None)).expect_err("forbidden");
     assert_eq!(refusal.code, ErrorCode::Forbidden);
-    assert!(refusal.message.contains("the token needs a pattern"), "{refusal}");
+    assert!(refusal.message.contains("takes a token with a pattern"), "{refusal}");
 }
 
 #[test]
