@@ -248,7 +248,11 @@ fn farthest(view: &dyn View, epoch: u64, backwards: bool) -> Result<Option<(u64,
         found = place_and_time(key, row).or(found);
         ControlFlow::Continue(())
     });
-    if found.is_none() { scanned.map(|()| None) } else { Ok(found) }
+    match scanned {
+        // What the system cannot read for a time is not damaged, and there may be more behind it.
+        Err(error) if found.is_none() || matches!(error, ReadError::Io(_)) => Err(error),
+        _ => Ok(found),
+    }
 }
 
 fn place_and_time(key: &[u8], row: &[u8]) -> Option<(u64, u64)> {
