@@ -105,8 +105,9 @@ pub enum PublishError {
         /// Why.
         error: InvalidToken,
     },
-    /// The server refused it; it is not stored. But with `storage_failed` it may come to light when the server is started again:
-    /// published again with this key, it is stored once.
+    /// The server refused it; it is not stored. But with `storage_failed` it may come to light when the server is started again,
+    /// and where a connection was lost before its answer it may have been stored then: published again with this key, it is
+    /// stored once.
     Refused {
         /// Why.
         refusal: Refusal,

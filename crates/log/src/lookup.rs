@@ -28,7 +28,7 @@ pub(crate) fn write_stream(key: &[u8], epoch: u64, ended: bool) -> Vec<u8> {
 pub(crate) fn find(view: &dyn View, name: &StreamName) -> Result<Found, LogError> {
     let key = name.as_str().as_bytes();
     let row = match view.get(Table::Streams, key) {
-        Ok(None) => return Ok(Found { epoch: absent_epoch(view, name)?, state: None }),
+        Ok(None) => return Ok(Found { epoch: absent_epoch(view, name, None)?, state: None }),
         Ok(Some(row)) => read_stream(key, &row).ok_or_else(changed),
         Err(error) => Err(error),
     };
@@ -36,7 +36,7 @@ pub(crate) fn find(view: &dyn View, name: &StreamName) -> Result<Found, LogError
         Ok((epoch, ended)) => match state(view, name, epoch, ended)? {
             Some(state) => Ok(Found { epoch, state: Some(state) }),
             // Where it stood is not known any more, so it begins anew: no place means two records.
-            None => Ok(Found { epoch: absent_epoch(view, name)?, state: None }),
+            None => Ok(Found { epoch: absent_epoch(view, name, Some(epoch))?, state: None }),
         },
         // Its state has the name as well.
         Err(error @ ReadError::Corrupt { .. }) => match find_by_state(view, name)? {
@@ -48,8 +48,12 @@ pub(crate) fn find(view: &dyn View, name: &StreamName) -> Result<Found, LogError
 }
 
 /// The epoch that a stream gets with its first record. It follows from the log's own random bits, the name, and how often
-/// streams were deleted, so it is the same until then, without being written down.
-pub(crate) fn absent_epoch(view: &dyn View, name: &StreamName) -> Result<u64, LogError> {
+/// streams were deleted, so it is the same until then, without being written down. It is not `lost`, which the stream had.
+pub(crate) fn absent_epoch(
+    view: &dyn View,
+    name: &StreamName,
+    lost: Option<u64>,
+) -> Result<u64, LogError> {
     let deletions = deletions(view, &layout::deletions_key(bucket(name)))?;
     let salt = view
         .get(Table::Meta, layout::SALT)
@@ -68,7 +72,7 @@ pub(crate) fn absent_epoch(view: &dyn View, name: &StreamName) -> Result<u64, Lo
         let taken = [Table::States, Table::Garbage]
             .into_iter()
             .any(|table| !matches!(view.get(table, &key), Ok(None)));
-        if epoch != 0 && !taken {
+        if epoch != 0 && lost != Some(epoch) && !taken {
             return Ok(epoch);
         }
         attempt += 1;
@@ -244,7 +248,11 @@ fn farthest(view: &dyn View, epoch: u64, backwards: bool) -> Result<Option<(u64,
         found = place_and_time(key, row).or(found);
         ControlFlow::Continue(())
     });
-    if found.is_none() { scanned.map(|()| None) } else { Ok(found) }
+    match scanned {
+        // What the system cannot read for a time is not damaged, and there may be more behind it.
+        Err(error) if found.is_none() || matches!(error, ReadError::Io(_)) => Err(error),
+        _ => Ok(found),
+    }
 }
 
 fn place_and_time(key: &[u8], row: &[u8]) -> Option<(u64, u64)> {

@@ -137,3 +137,18 @@ fn a_stream_of_which_nothing_is_left_begins_a_new_epoch() {
     log.ask(Request::Delete { stream: stream("a") }).expect("it is deleted");
     assert_eq!(log.disk.keys(Table::Streams), Vec::<Vec<u8>>::new(), "its name goes, too");
 }
+
+#[test]
+fn a_stream_whose_state_is_missing_with_all_its_records_begins_a_new_epoch() {
+    let mut log = Simulated::new();
+    let epoch = log.append(append("a", 1, "x")).epoch;
+    log.lose(Table::States, epoch.to_be_bytes().to_vec());
+    for key in log.disk.keys(Table::Records) {
+        log.lose(Table::Records, key);
+    }
+    log.restart();
+    let told = log.info("a");
+    let appended = log.append(append("a", 2, "y"));
+    assert_ne!(appended.epoch, epoch, "no place means two records");
+    assert_eq!((appended.epoch, appended.seq), (told.epoch, 1));
+}

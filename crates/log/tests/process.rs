@@ -110,6 +110,18 @@ fn what_was_refused_without_room_is_not_written_when_the_log_is_closed_with_room
     assert_eq!(read(folder.path()).records.len(), limited.len(), "the refused one is not there");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn appends_need_no_file_descriptor_that_is_not_open_yet() {
+    let folder = tempfile::tempdir().expect("a folder for a moment");
+    let mut writer = Writer::start(folder.path(), false);
+    writer.send("one");
+    assert_eq!(seq(&writer.answer()), 1);
+    writer.allow_no_more_open_files();
+    writer.send("two");
+    assert_eq!(seq(&writer.answer()), 2);
+}
+
 /// The example `append`, whose standard input and output are at hand.
 struct Writer {
     child: Child,
@@ -156,6 +168,15 @@ impl Writer {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         let limit = Rlimit { current: bytes, maximum: None };
         prlimit(pid, Resource::Fsize, limit).expect("a child's limits may be set");
+    }
+
+    #[cfg(target_os = "linux")]
+    fn allow_no_more_open_files(&self) {
+        use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let limit = Rlimit { current: Some(0), ..getrlimit(Resource::Nofile) };
+        prlimit(pid, Resource::Nofile, limit).expect("a child's limits may be set");
     }
 
     fn answer(&mut self) -> String {

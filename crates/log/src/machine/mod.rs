@@ -369,7 +369,7 @@ fn count_deletion(work: &mut Work<'_>, name: &StreamName) -> Result<u64, LogErro
     let deletions = lookup::deletions(work, &key)?;
     let row = layout::seal(&key, &[&(deletions + 1).to_be_bytes()]);
     work.batch.put(Table::Meta, key, row);
-    lookup::absent_epoch(work, name)
+    lookup::absent_epoch(work, name, None)
 }
 
 fn check(append: &Append) -> Result<(), LogError> {

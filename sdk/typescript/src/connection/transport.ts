@@ -25,7 +25,7 @@ export interface WebSocketLike {
 /** What is told of a transport. Nothing is told once `close` was called. */
 export interface TransportEvents {
   opened(): void;
-  /** Each value of a frame, not yet parsed. `more` says whether the frame has others behind it. */
+  /** Each value of a frame, not yet parsed. */
   received(value: unknown): void;
   /** A frame that cannot be read. */
   unreadable(error: ProtocolError): void;
