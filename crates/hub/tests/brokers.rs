@@ -7,7 +7,7 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use longwire_channel::{ChannelName, Gap, Order, Payload, Publication, Token};
+use longwire_channel::{ChannelName, Epoch, Gap, Order, Payload, Publication, Published, Token};
 use longwire_hub::{
     Durability, Namespace, Namespaces, Now, Retention,
     broker::{
@@ -98,9 +98,13 @@ fn ask<B: Broker>(broker: &mut B, request: Request) -> Result<Response, Error> {
 }
 
 fn append(key: &str) -> Request {
+    append_to("a", key)
+}
+
+fn append_to(channel: &str, key: &str) -> Request {
     let key = Some(Token::new(key).expect("valid"));
     Request::Append {
-        channel: ChannelName::new("a").expect("valid"),
+        channel: ChannelName::new(channel).expect("valid"),
         publication: Publication { key, ..Publication::new(Payload::text("x")) },
         retention: Retention::DISK,
         window_ms: 600_000,
@@ -135,6 +139,16 @@ fn a_record_that_the_disk_damaged_is_told_with_its_place() {
     }
 }
 
+/// The disk loses what it has of its only stream, but for the name.
+fn lose(storage: &SimulatedStorage, epoch: Epoch) {
+    let mut lost = Batch::default();
+    for key in storage.keys(Table::Records) {
+        lost.remove(Table::Records, key);
+    }
+    storage.commit(&lost).expect("there is room");
+    storage.spoil_value(Table::States, &epoch.get().to_be_bytes());
+}
+
 /// A log that looks at no stream for now: too much waits to be read.
 struct Busy {
     machine: Machine,
@@ -160,11 +174,30 @@ impl Handle for Busy {
 fn a_list_that_cannot_be_made_for_now_is_refused_and_not_cut() {
     let mut broker = Durable::new(Busy { machine: machine(), refused: VecDeque::new() });
     let list = Request::Channels { after: None, limit: 10 };
-    let nothing = Ok(Response::Channels { channels: vec![], more: false });
+    let nothing = Ok(Response::Channels { channels: vec![], next: None });
     assert_eq!(ask(&mut broker, list.clone()), nothing);
     ask(&mut broker, append("k")).expect("there is room");
     let error = ask(&mut broker, list).expect_err("the stream cannot be looked at");
     assert!(matches!(error, Error::Unavailable(_)), "{error}");
+}
+
+#[test]
+fn a_list_goes_on_behind_streams_that_cannot_be_shown() {
+    let storage = Arc::new(SimulatedStorage::new());
+    let mut broker = Durable::new(machine_over(Arc::clone(&storage)));
+    let published = ask(&mut broker, append("k"));
+    let Ok(Response::Published(Published { position: Some(position), .. })) = published else {
+        panic!("{published:?}")
+    };
+    lose(&storage, position.epoch);
+    ask(&mut broker, append_to("b", "k")).expect("there is room");
+    let mut list = |after| match ask(&mut broker, Request::Channels { after, limit: 1 }) {
+        Ok(Response::Channels { channels, next }) => (channels.len(), next),
+        other => panic!("{other:?}"),
+    };
+    let (count, next) = list(None);
+    assert_eq!((count, next.as_ref().map(ChannelName::as_str)), (0, Some("a")));
+    assert_eq!(list(next), (1, None));
 }
 
 #[test]
@@ -175,12 +208,7 @@ fn a_stream_that_the_disk_lost_begins_anew_for_whoever_is_attached() {
     ask(&mut broker, append("k")).expect("there is room");
     let attached = ask(&mut broker, Request::Attach { channel });
     let Ok(Response::Attached(info)) = attached else { panic!("{attached:?}") };
-    let mut lost = Batch::default();
-    for key in storage.keys(Table::Records) {
-        lost.remove(Table::Records, key);
-    }
-    storage.commit(&lost).expect("there is room");
-    storage.spoil_value(Table::States, &info.position.epoch.get().to_be_bytes());
+    lose(&storage, info.position.epoch);
     broker.submit(1, read(), now());
     let Some(Event::Reset { position, .. }) = broker.poll(now()) else { panic!("it is told") };
     assert_ne!(position.epoch, info.position.epoch);

@@ -25,8 +25,8 @@ struct List {
     first: Option<Result<Half, Error>>,
 }
 
-/// Channels of one of the brokers, and whether it has more behind them.
-type Half = (Vec<(ChannelName, Info)>, bool);
+/// Channels of one of the brokers, and behind which name it may have more.
+type Half = (Vec<(ChannelName, Info)>, Option<ChannelName>);
 
 impl<M: Broker, D: Broker> Brokers<M, D> {
     /// Those two.
@@ -60,7 +60,7 @@ impl<M: Broker, D: Broker> Brokers<M, D> {
             return Some(Event::Completed { token, result });
         };
         let answer = match result {
-            Ok(Response::Channels { channels, more }) => Ok((channels, more)),
+            Ok(Response::Channels { channels, next }) => Ok((channels, next)),
             Ok(_) => Err(Error::Unavailable("the broker answered another question".into())),
             Err(error) => Err(error),
         };
@@ -70,22 +70,20 @@ impl<M: Broker, D: Broker> Brokers<M, D> {
         };
         let limit = list.limit as usize;
         self.lists.remove(&token);
-        let result = first.and_then(|(mut channels, more)| {
-            let (others, more_others) = answer?;
-            // A list that has more ends with the last name that it has seen: behind it the other knows too little.
-            let end = |list: &[(ChannelName, Info)], more: bool| {
-                list.last().filter(|_| more).map(|(name, _)| name.clone())
-            };
-            let ends = [end(&channels, more), end(&others, more_others)];
+        let result = first.and_then(|(mut channels, next)| {
+            let (others, next_other) = answer?;
+            // Behind the name at which one of them stopped, the other knows too little.
+            let mut next = next.into_iter().chain(next_other).min();
             channels.extend(others);
             channels.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-            let before = channels.len();
-            if let Some(end) = ends.into_iter().flatten().min() {
-                channels.retain(|(name, _)| *name <= end);
+            if let Some(end) = &next {
+                channels.retain(|(name, _)| name <= end);
             }
-            channels.truncate(limit);
-            let more = more || more_others || channels.len() < before;
-            Ok(Response::Channels { channels, more })
+            if channels.len() > limit {
+                channels.truncate(limit);
+                next = channels.last().map(|(name, _)| name.clone());
+            }
+            Ok(Response::Channels { channels, next })
         });
         Some(Event::Completed { token, result })
     }
@@ -131,7 +129,7 @@ mod tests {
     /// A broker that has one list, whatever it is asked.
     struct Fixed {
         names: &'static [&'static str],
-        more: bool,
+        next: Option<&'static str>,
         events: VecDeque<Event>,
     }
 
@@ -141,7 +139,8 @@ mod tests {
             let info = Info { position, first: 1, bytes: 1, ended: false };
             let named = |name: &&str| (ChannelName::new(name).expect("valid"), info);
             let channels = self.names.iter().map(named).collect();
-            let result = Ok(Response::Channels { channels, more: self.more });
+            let next = self.next.map(|it| ChannelName::new(it).expect("valid"));
+            let result = Ok(Response::Channels { channels, next });
             self.events.push_back(Event::Completed { token, result });
         }
 
@@ -154,45 +153,49 @@ mod tests {
         }
     }
 
-    fn fixed(names: &'static [&'static str], more: bool) -> Fixed {
-        Fixed { names, more, events: VecDeque::new() }
+    fn fixed(names: &'static [&'static str], next: Option<&'static str>) -> Fixed {
+        Fixed { names, next, events: VecDeque::new() }
     }
 
-    /// What the two list together, three names at the most, and whether there is more.
-    fn merged(memory: Fixed, disk: Fixed) -> (Vec<String>, bool) {
+    /// What the two list together, three names at the most, and behind which one there may be more.
+    fn merged(memory: Fixed, disk: Fixed) -> (String, Option<String>) {
         let mut brokers = Brokers::new(memory, disk, Namespaces::default());
         let now = Now { instant: Instant::now(), unix_ms: 0 };
         brokers.submit(7, Request::Channels { after: None, limit: 3 }, now);
         match brokers.poll(now) {
             Some(Event::Completed {
                 token: 7,
-                result: Ok(Response::Channels { channels, more }),
+                result: Ok(Response::Channels { channels, next }),
             }) => {
                 assert_eq!(brokers.poll(now), None);
-                (channels.iter().map(|(name, _)| name.as_str().to_owned()).collect(), more)
+                let names: Vec<_> = channels.iter().map(|(name, _)| name.as_str()).collect();
+                (names.join(" "), next.map(|name| name.as_str().to_owned()))
             }
             other => panic!("{other:?}"),
         }
     }
 
+    fn list(names: &str, next: Option<&str>) -> (String, Option<String>) {
+        (names.to_owned(), next.map(str::to_owned))
+    }
+
     #[test]
     fn two_lists_are_one_in_the_order_of_names() {
-        let list = |names: &[&str], more| (names.iter().map(|&it| it.to_owned()).collect(), more);
+        assert_eq!(merged(fixed(&["a", "c"], None), fixed(&["b"], None)), list("a b c", None));
         assert_eq!(
-            merged(fixed(&["a", "c"], false), fixed(&["b"], false)),
-            list(&["a", "b", "c"], false)
+            merged(fixed(&["a", "c"], None), fixed(&["b", "d"], None)),
+            list("a b c", Some("c"))
         );
-        assert_eq!(
-            merged(fixed(&["a", "c"], false), fixed(&["b", "d"], false)),
-            list(&["a", "b", "c"], true)
-        );
-        assert_eq!(merged(fixed(&[], false), fixed(&[], false)), list(&[], false));
+        assert_eq!(merged(fixed(&[], None), fixed(&[], None)), list("", None));
     }
 
     #[test]
     fn nothing_is_listed_behind_what_one_of_them_has_seen() {
-        let list = |names: &[&str], more| (names.iter().map(|&it| it.to_owned()).collect(), more);
         // The disk left out what it could not read: what comes behind "b" there is not known.
-        assert_eq!(merged(fixed(&["a", "x"], false), fixed(&["b"], true)), list(&["a", "b"], true));
+        for disk in [&["b"][..], &[]] {
+            let names = if disk.is_empty() { "a" } else { "a b" };
+            let merged = merged(fixed(&["a", "x"], None), fixed(disk, Some("b")));
+            assert_eq!(merged, list(names, Some("b")));
+        }
     }
 }

@@ -184,8 +184,8 @@ pub enum Response {
     Channels {
         /// By name.
         channels: Vec<(ChannelName, Info)>,
-        /// Whether more lie behind them.
-        more: bool,
+        /// Behind which name more may lie. Where streams cannot be shown it is none of these.
+        next: Option<ChannelName>,
     },
 }
 

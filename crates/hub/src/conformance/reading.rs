@@ -121,7 +121,7 @@ fn lists<B: Broker>(subject: &mut Subject<B>) {
     let mut after = None;
     loop {
         let listed = subject.ask(Request::Channels { after: after.take(), limit: 2 });
-        let Ok(Response::Channels { channels, more }) = listed else {
+        let Ok(Response::Channels { channels, next }) = listed else {
             panic!("listed as {listed:?}")
         };
         subject.holds("a list is as long as it may be", channels.len() <= 2);
@@ -131,9 +131,9 @@ fn lists<B: Broker>(subject: &mut Subject<B>) {
             subject.same("its edges", &(info.first, info.position.seq), &(1, 1));
             subject.holds("its bytes are counted", info.bytes >= 3);
             found.push(name.as_str().to_owned());
-            after = Some(name);
         }
-        if !more {
+        after = next;
+        if after.is_none() {
             break;
         }
     }

@@ -49,29 +49,27 @@ impl Hub {
         mut listing: Box<Listing>,
         result: Result<Response, Error>,
     ) {
-        let (channels, more) = match result {
-            Ok(Response::Channels { channels, more }) => (channels, more),
+        let (channels, next) = match result {
+            Ok(Response::Channels { channels, next }) => (channels, next),
             result => return self.respond(listing.request, Err(error_of(result).refusal())),
         };
-        let last = channels.last().map(|(name, _)| name.clone());
-        let (most, mut is_cut) = (listing.limit as usize, false);
+        let (most, mut has_more) = (listing.limit as usize, next.is_some());
         for (name, info) in channels {
             if !listing.permissions.allow(&name, Action::Manage) {
                 continue;
             }
             if listing.found.len() == most {
-                is_cut = true;
+                has_more = true;
                 break;
             }
             let info = self.look_at(name, info);
             listing.found.push(info);
         }
-        let is_full = listing.found.len() == most;
-        if let Some(last) = last.filter(|_| more && !is_full) {
-            return self.read_channels(listing, Some(last));
+        if next.is_some() && listing.found.len() < most {
+            return self.read_channels(listing, next);
         }
         let Listing { request, found, .. } = *listing;
-        let next = found.last().filter(|_| is_cut || more).map(|it| it.channel.clone());
+        let next = found.last().filter(|_| has_more).map(|it| it.channel.clone());
         self.respond(request, Ok(Answer::Channels { channels: found, next }));
     }
 }

@@ -6,7 +6,7 @@ use longwire_channel::{
 };
 use longwire_hub::{
     Action, Answer, ChannelInfo, ConnectionInfo, HubConfig, Identity, Operation, Permissions,
-    SessionId, Whom,
+    SessionId, Whom, broker,
 };
 
 use crate::support::*;
@@ -180,6 +180,24 @@ fn a_list_of_channels_names_none_that_the_caller_may_not_manage() {
     assert_eq!(list("b:*", Action::Manage, Some("b:1"), 1), ("b:2".to_owned(), some("b:2")));
     assert_eq!(list("b:*", Action::Manage, Some("b:2"), 1), (String::new(), None));
     assert_eq!(list("b:*", Action::Manage, None, 3), ("b:1 b:2".to_owned(), None));
+}
+
+#[test]
+fn a_list_of_channels_goes_on_behind_those_that_cannot_be_shown() {
+    let mut hall = Hall::new();
+    hall.publish("a", "x");
+    hall.publish("b", "x");
+    hall.hold_events = true;
+    hall.begin_request(Operation::Channels { after: None, limit: 1 });
+    match hall.next_result() {
+        Ok(broker::Response::Channels { channels, next: Some(_) }) => channels.clear(),
+        other => panic!("{other:?}"),
+    }
+    hall.release_all();
+    let (_, answer) = hall.answers.pop().expect("it was answered");
+    let (found, next) = channels(answer);
+    let names: Vec<_> = found.iter().map(|it| it.channel.as_str()).collect();
+    assert_eq!((names, next), (vec!["b"], None));
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub(super) struct List {
     /// How many are still looked at.
     missing: usize,
     channels: Vec<(ChannelName, Info)>,
-    more: bool,
+    next: Option<ChannelName>,
     /// Why one of them cannot be looked at for now.
     failed: Option<LogError>,
 }
@@ -20,14 +20,15 @@ impl<L: Handle> Durable<L> {
     pub(super) fn named(&mut self, token: u64, names: &[StreamName], more: bool) {
         let names: Vec<ChannelName> =
             names.iter().filter_map(|name| ChannelName::new(name.as_str()).ok()).collect();
+        let next = names.last().filter(|_| more).cloned();
         if names.is_empty() {
             let channels = Vec::new();
-            return self.complete(token, Ok(Response::Channels { channels, more }));
+            return self.complete(token, Ok(Response::Channels { channels, next }));
         }
         let list = List {
             missing: names.len(),
             channels: Vec::with_capacity(names.len()),
-            more,
+            next,
             failed: None,
         };
         self.lists.insert(token, list);
@@ -54,10 +55,10 @@ impl<L: Handle> Durable<L> {
             Err(error) => list.failed = Some(error),
         }
         if list.missing == 0
-            && let Some(List { mut channels, more, failed, .. }) = self.lists.remove(&token)
+            && let Some(List { mut channels, next, failed, .. }) = self.lists.remove(&token)
         {
             channels.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-            let list = Response::Channels { channels, more };
+            let list = Response::Channels { channels, next };
             self.complete(token, failed.map_or(Ok(list), |error| Err(error_of(Err(error)))));
         }
     }

@@ -305,8 +305,9 @@ impl Memory {
             .range((from, Bound::Unbounded))
             .filter(|(_, stream)| stream.keeps_something())
             .map(|(name, stream)| (name.clone(), stream.info()));
-        let channels = kept.by_ref().take(limit).collect();
-        Response::Channels { channels, more: kept.next().is_some() }
+        let channels: Vec<_> = kept.by_ref().take(limit).collect();
+        let next = kept.next().and(channels.last()).map(|(name, _)| name.clone());
+        Response::Channels { channels, next }
     }
 
     /// What there is to read of a stream that is not there.
