@@ -219,6 +219,7 @@ impl Channel {
             moved(member.key, last);
         }
         if self.members.capacity() > 4 * self.members.len().max(4) {
+            // Despite its name it takes away as well.
             self.members.grow(2 * self.members.len());
         }
     }
