@@ -167,8 +167,9 @@ impl Visitor {
 
     /// The transport has ended: said behind all that it brought.
     pub(crate) async fn leave(mut self) {
-        self.left = true;
         self.node.send(Command::Gone(self.session)).await;
+        // Only now: whoever is dropped while it waits for room has yet to be told of.
+        self.left = true;
     }
 }
 

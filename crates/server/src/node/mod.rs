@@ -5,7 +5,7 @@ mod sessions;
 
 use std::{
     collections::HashMap,
-    fmt,
+    fmt, iter,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -95,17 +95,24 @@ impl Node {
     /// Works until a [`Command::Stop`].
     pub(crate) async fn run(mut self) {
         let mut turn = Vec::with_capacity(TURN);
+        let mut departed = Vec::new();
         loop {
             let deadline = earliest(self.hub.poll_timeout(), self.storage.poll_timeout());
             let wake = self.wake.clone();
-            let departed = tokio::select! {
+            tokio::select! {
                 biased;
-                _ = self.commands.recv_many(&mut turn, TURN) => None,
-                session = self.departures.recv() => session,
-                () = wake.notified() => None,
-                () = until(deadline) => None,
-            };
+                _ = self.commands.recv_many(&mut turn, TURN) => {}
+                session = self.departures.recv() => departed.extend(session),
+                () = wake.notified() => {}
+                () = until(deadline) => {}
+            }
             self.now = now();
+            departed.extend(iter::from_fn(|| self.departures.try_recv().ok()));
+            if !departed.is_empty() {
+                // Whoever has left may have opened just before, behind this turn: a session that opened after it was
+                // gone would stay for good.
+                turn.extend(iter::from_fn(|| self.commands.try_recv().ok()).take(COMMANDS));
+            }
             for command in turn.drain(..) {
                 if let Command::Stop(stopped) = command {
                     // Whoever waits may have left.
@@ -114,11 +121,8 @@ impl Node {
                 }
                 self.obey(command);
             }
-            // Those who left come behind what others say, so they are looked for however much there is.
-            let mut departed = departed.or_else(|| self.departures.try_recv().ok());
-            while let Some(session) = departed {
+            for session in departed.drain(..) {
                 self.depart(session);
-                departed = self.departures.try_recv().ok();
             }
             if self.hub.poll_timeout().is_some_and(|due| due <= self.now.instant) {
                 self.hub.handle_timeout(self.now);
@@ -311,3 +315,91 @@ const TURN: usize = 256;
 
 /// Forms of one record that are remembered at a time; subscribers that saw different things before get their own.
 const FORMS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use longwire_channel::{Disconnect, ServerMessage};
+    use longwire_hub::{Identity, Permissions, PipeInfo, Transport, broker::Memory};
+
+    use super::*;
+    use crate::{
+        auth::Everybody,
+        pipe::{Form, Pipe},
+    };
+
+    /// A pipe that takes everything. With a gate the node waits at its opening: it says so, and is let go.
+    struct Drain {
+        gate: Option<(Sender<()>, Receiver<()>)>,
+    }
+
+    impl Pipe for Drain {
+        fn form(&self) -> Form {
+            if let Some((waits, go)) = &self.gate {
+                waits.send(()).expect("the test listens");
+                go.recv().expect("the test lets it go");
+            }
+            Form::Events
+        }
+
+        fn deliver(&mut self, _: Live) {}
+
+        fn send(&mut self, _: &ServerMessage) {}
+
+        fn buffered(&self) -> usize {
+            0
+        }
+
+        fn drained(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+            Box::pin(std::future::ready(()))
+        }
+
+        fn close(&mut self, _: &Disconnect) {}
+    }
+
+    fn node() -> (Node, NodeHandle) {
+        let memory = Memory::new(broker::MemoryLimits::default(), 1);
+        Node::new(Parts {
+            config: HubConfig::default(),
+            storage: Storage::Memory(Box::new(memory)),
+            authoriser: Arc::new(Everybody),
+            authorise_timeout: Duration::from_secs(1),
+            wake: Arc::new(Notify::new()),
+            queue_bytes: 1 << 18,
+        })
+    }
+
+    async fn open(handle: &NodeHandle, gate: Option<(Sender<()>, Receiver<()>)>) -> Visitor {
+        let info = PipeInfo { transport: Transport::Events, address: None };
+        let identity = Identity::nameless(Permissions::all());
+        handle.open(Box::new(Drain { gate }), info, Some(identity)).await
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn whoever_leaves_at_once_is_gone_however_much_the_node_has_to_do() {
+        let (node, handle) = node();
+        tokio::spawn(node.run());
+        let ((waits, waiting), (let_go, go)) = (channel(), channel());
+        let _first = open(&handle, Some((waits, go))).await;
+        waiting.recv().expect("the node is in the midst of a turn");
+        drop(open(&handle, None).await);
+        let_go.send(()).expect("the node waits");
+        // The first look may come before it has left.
+        handle.inspect().await.expect("the node lives");
+        let seen = handle.inspect().await.expect("the node lives");
+        assert_eq!(seen.stats.sessions, 1);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_dropped_while_it_waits_to_leave_has_left() {
+        let (mut node, handle) = node();
+        let visitor = open(&handle, None).await;
+        let session = visitor.session();
+        for _ in 1..COMMANDS {
+            handle.input(Input::Drained { session }).await;
+        }
+        assert_eq!(visitor.leave().now_or_never(), None);
+        assert_eq!(node.departures.try_recv(), Ok(session));
+    }
+}
