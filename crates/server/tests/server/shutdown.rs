@@ -7,12 +7,13 @@ use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
 
 use crate::support::{
     TestServer,
     http::{get, post},
-    ws::{Client, closed, upgraded},
+    ws::{Client, PATIENCE, closed, upgraded},
 };
 
 #[tokio::test]
@@ -110,8 +111,11 @@ async fn a_publisher_whose_publications_wait_is_told_to_come_back_as_well() {
         let message = socket.recv().await.expect("no fault").expect("a message");
         assert_eq!(message, longwire::Message::text(number.to_string()));
     }
-    let metrics = get(server.addr(), "/metrics").send().await;
-    assert!(String::from_utf8_lossy(&metrics.body).contains("longwire_held_total 3"));
+    let do_wait = async || {
+        let metrics = get(server.addr(), "/metrics").send().await;
+        String::from_utf8_lossy(&metrics.body).contains("longwire_held_total 3")
+    };
+    timeout(PATIENCE, async { while !do_wait().await {} }).await.expect("in time");
     let shutdown = tokio::spawn(server.running.shutdown());
     while socket.recv().await.expect("no fault").is_some() {}
     assert_eq!(closed(&socket).0, 4000);
