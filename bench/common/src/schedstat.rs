@@ -1,7 +1,7 @@
 //! CPU time of this process, as the scheduler counts it.
 
-use std::fs;
 use std::time::Duration;
+use std::{fs, io};
 
 use anyhow::{Context, Result};
 
@@ -10,18 +10,29 @@ pub fn cpu_time() -> Result<Duration> {
     let mut nanoseconds = 0;
     for thread in fs::read_dir("/proc/self/task").context("there is no /proc: run on Linux")? {
         let path = thread?.path().join("schedstat");
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = match fs::read_to_string(&path) {
+            // It has ended since.
+            Err(error) if is_gone(&error) => continue,
+            text => text.with_context(|| format!("cannot read {}", path.display()))?,
+        };
         nanoseconds += run_time(&text)
             .with_context(|| format!("{} begins without a number: {text:?}", path.display()))?;
     }
     Ok(Duration::from_nanos(nanoseconds))
 }
 
+/// `/proc` says either, by when the thread ends.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
+}
+
 /// The first of the three numbers: nanoseconds on a core.
 fn run_time(schedstat: &str) -> Option<u64> {
     schedstat.split_ascii_whitespace().next()?.parse().ok()
 }
+
+/// No such process, on Linux.
+const ESRCH: i32 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -37,7 +48,7 @@ mod tests {
     #[test]
     fn time_on_the_core_grows_with_work() {
         let before = cpu_time().expect("there is a /proc");
-        // The count is of other threads' work too, but only ever grows.
+        // Other threads' work counts too, for as long as they live.
         while cpu_time().expect("there is a /proc") <= before {
             std::hint::black_box((0..10_000_u64).map(std::hint::black_box).sum::<u64>());
         }

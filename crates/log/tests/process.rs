@@ -122,6 +122,29 @@ fn appends_need_no_file_descriptor_that_is_not_open_yet() {
     assert_eq!(seq(&writer.answer()), 2);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_engines_threads_leave_the_core_to_whoever_somebody_waits_for() {
+    use rustix::process::{Pid, getpriority_process};
+
+    let folder = tempfile::tempdir().expect("a folder for a moment");
+    let mut writer = Writer::start(folder.path(), false);
+    writer.send("one");
+    assert_eq!(seq(&writer.answer()), 1);
+    let own = getpriority_process(None).expect("it may be asked");
+    let threads = std::fs::read_dir(format!("/proc/{}/task", writer.child.id())).expect("it lives");
+    let niceness: Vec<i32> = threads
+        .map(|thread| {
+            let thread = thread.expect("it is listed").file_name();
+            let id = thread.to_str().and_then(|id| Pid::from_raw(id.parse().ok()?));
+            getpriority_process(id).expect("it may be asked")
+        })
+        .collect();
+    let count = |nice: i32| niceness.iter().filter(|it| **it == nice).count();
+    assert!(count(own) > 1, "the writer's thread is as urgent as any: {niceness:?}");
+    assert!(count((own + 10).min(19)) > 0, "the engine's are not: {niceness:?}");
+}
+
 /// The example `append`, whose standard input and output are at hand.
 struct Writer {
     child: Child,

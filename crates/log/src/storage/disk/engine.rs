@@ -5,7 +5,6 @@ use std::{
     fmt,
     io::{self, ErrorKind},
     ops::RangeInclusive,
-    panic::{self, AssertUnwindSafe},
     path::Path,
     sync::{
         PoisonError, RwLock,
@@ -41,8 +40,19 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Fault> {
+        let opened = thread::scope(|scope| {
+            let opener = scope.spawn(|| {
+                // fjall's threads inherit it: they write tables while batches wait for the core.
+                #[cfg(target_os = "linux")]
+                if let Err(error) = rustix::process::nice(LESS_URGENT) {
+                    tracing::debug!(%error, "the engine's threads could not be made less urgent");
+                }
+                Self::open_database(path, settings)
+            });
+            opener.join()
+        });
         // fjall asserts some of what it expects of its files.
-        panic::catch_unwind(AssertUnwindSafe(|| Self::open_database(path, settings)))
+        opened
             .unwrap_or_else(|_| Err(Fault::Corrupt("fjall cannot make sense of its files".into())))
     }
 
@@ -303,6 +313,11 @@ fn options(table: Table, settings: Settings) -> KeyspaceCreateOptions {
 /// down writes itself.
 const MAX_SEALED: usize = 2;
 const MAX_UNSORTED: usize = 16;
+
+/// By how much the engine's threads are nicer than the rest: they still get a tenth of a core that is fully used. How far they
+/// may fall behind is bounded by what may wait.
+#[cfg(target_os = "linux")]
+const LESS_URGENT: i32 = 10;
 
 /// Until the engine's threads are looked at again.
 const PAUSE: Duration = Duration::from_millis(1);
