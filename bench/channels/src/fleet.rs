@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -17,6 +18,8 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 /// Connections to one server. They end when this is dropped.
 pub(crate) struct Fleet {
     address: SocketAddr,
+    /// Its source addresses are in 127.x.0.0.
+    network: u8,
     request: ClientRequest,
     config: Arc<Config>,
     poll: Poll,
@@ -43,9 +46,12 @@ struct Socket {
 impl Fleet {
     /// None yet, to the server with this URL, which is `ws:` or the address of an HTTP server.
     pub(crate) fn new(url: &str, path: &str) -> Result<Self> {
+        // Ports of fleets that have ended are not free for a minute, and take long to pass over.
+        static NETWORK: AtomicU8 = AtomicU8::new(0);
         let authority = url.split_once("://").context("a URL has a scheme")?.1;
         Ok(Self {
             address: authority.parse().with_context(|| format!("{url} has no IP address"))?,
+            network: NETWORK.fetch_add(1, Ordering::Relaxed),
             request: ClientRequest::new(WsUri::parse(&format!("ws://{authority}{path}"))?),
             config: Arc::default(),
             poll: Poll::new()?,
@@ -152,7 +158,9 @@ impl Fleet {
         // A source address has some 28,000 ports.
         let host = u8::try_from(index / PER_SOURCE + 1).context("too many connections")?;
         if self.address.ip().is_loopback() && host > 1 {
-            socket.bind(&SocketAddr::new(Ipv4Addr::new(127, 0, 0, host).into(), 0).into())?;
+            socket.bind(
+                &SocketAddr::new(Ipv4Addr::new(127, self.network, 0, host).into(), 0).into(),
+            )?;
         }
         socket.connect(&self.address.into())?;
         let mut stream: std::net::TcpStream = socket.into();
