@@ -73,12 +73,7 @@ fn a_second_process_is_kept_out_with_a_clear_error() {
 #[test]
 fn without_room_appends_fail_and_later_ones_succeed() {
     let folder = tempfile::tempdir().expect("a folder for a moment");
-    let mut writer = Writer::start(folder.path(), true);
-    writer.send("one");
-    assert_eq!(seq(&writer.answer()), 1);
-
-    writer.limit_files(Some(20_000));
-    let limited = writer.until(|line| line.starts_with("error"));
+    let (mut writer, limited) = Writer::without_room(folder.path());
     let (error, acknowledged) = limited.split_last().expect("an answer came");
     assert!(error.contains("the disk is full"), "{error}");
     writer.send("refused");
@@ -100,11 +95,7 @@ fn without_room_appends_fail_and_later_ones_succeed() {
 #[test]
 fn what_was_refused_without_room_is_not_written_when_the_log_is_closed_with_room() {
     let folder = tempfile::tempdir().expect("a folder for a moment");
-    let mut writer = Writer::start(folder.path(), true);
-    writer.send("one");
-    assert_eq!(seq(&writer.answer()), 1);
-    writer.limit_files(Some(20_000));
-    let limited = writer.until(|line| line.starts_with("error"));
+    let (writer, limited) = Writer::without_room(folder.path());
     writer.limit_files(None);
     drop(writer);
     assert_eq!(read(folder.path()).records.len(), limited.len(), "the refused one is not there");
@@ -175,6 +166,17 @@ impl Writer {
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         Self { child, input, output, sent: 0 }
+    }
+
+    /// One that has written until there was no room, and its answers behind the first.
+    #[cfg(target_os = "linux")]
+    fn without_room(folder: &Path) -> (Self, Vec<String>) {
+        let mut writer = Self::start(folder, true);
+        writer.send("one");
+        assert_eq!(seq(&writer.answer()), 1);
+        writer.limit_files(Some(20_000));
+        let answers = writer.until(|line| line.starts_with("error"));
+        (writer, answers)
     }
 
     fn send(&mut self, line: &str) {
