@@ -294,8 +294,9 @@ declare class QueueFullError extends Error {
 type Random = () => number;
 
 /**
- * The server refused a command. A publication is then not stored, but where the code is `storage_failed`: that one may come to
- * light when the server is started again. Publish again with `key`, and it is there once.
+ * The server refused a command. A publication is then not stored. But with `storage_failed` it may come to light when the server
+ * is started again, and where a connection was lost before its answer it may have been stored then. Publish again with `key`,
+ * and it is there once.
  */
 declare class RefusedError extends Error {
     readonly name = "RefusedError";
