@@ -107,8 +107,8 @@ pub(super) fn unexpected() -> Problem {
 /// The refusal of what took too long.
 pub(super) fn no_answer(limit: Duration) -> Refusal {
     let words = format!(
-        "there is no answer after {limit:?}; what was asked may still be done: ask again, a \
-         publication with the same Idempotency-Key"
+        "there is no answer after {limit:?}: ask again; what was to be changed may still be, and what \
+         is published again with the same Idempotency-Key is stored once"
     );
     Refusal::new(ErrorCode::Unavailable, words)
 }
